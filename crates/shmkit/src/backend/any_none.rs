@@ -1,0 +1,117 @@
+//! Segments and semaphores on a system for which there are none yet: everything is `Unsupported`,
+//! and none can exist.
+
+use std::io;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use super::{
+    Detached, Grant, InUse, Lifetime, Origin, Owners, Removal, Spec, Suspect, unsupported,
+};
+use crate::error::{Op, Result};
+use crate::key::{KeyType, NativeIpcKey};
+
+/// An attached segment, of which there is none.
+#[derive(Debug)]
+pub(crate) enum Segment {}
+
+/// A semaphore, of which there is none.
+#[derive(Debug)]
+pub(crate) enum Semaphore {}
+
+/// A lock that is held, of which there is none.
+#[derive(Debug)]
+pub(crate) struct Taken<'s>(Semaphore, PhantomData<&'s ()>);
+
+pub(crate) fn is_supported(_: KeyType) -> bool {
+    false
+}
+
+pub(crate) fn create(key: &NativeIpcKey, _: &Spec, op: Op) -> Result<(Segment, Option<Semaphore>)> {
+    Err(unsupported(key, op))
+}
+
+pub(crate) fn attach(
+    key: &NativeIpcKey,
+    _: &Spec,
+    op: Op,
+) -> Result<Option<(Segment, Option<Semaphore>)>> {
+    Err(unsupported(key, op))
+}
+
+pub(crate) fn remove(key: &NativeIpcKey, _: &Spec, _: InUse) -> Result<()> {
+    Err(unsupported(key, Op::Remove))
+}
+
+impl Segment {
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        match *self {}
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        match *self {}
+    }
+
+    pub(crate) fn mode(&self) -> u32 {
+        match *self {}
+    }
+
+    pub(crate) fn lifetime(&self) -> Lifetime {
+        match *self {}
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        match *self {}
+    }
+
+    pub(crate) fn detach(
+        self,
+        _: &NativeIpcKey,
+        _: Removal,
+        _: Option<Semaphore>,
+    ) -> Result<Detached> {
+        match self {}
+    }
+}
+
+impl Semaphore {
+    pub(crate) fn open(key: &NativeIpcKey, _: u32, _: u32, _: Owners, op: Op) -> Result<Self> {
+        Err(unsupported(key, op))
+    }
+
+    pub(crate) fn try_lock(&self) -> io::Result<Option<(Taken<'_>, Grant)>> {
+        match *self {}
+    }
+
+    pub(crate) fn lock_within(&self, _: Duration) -> io::Result<Option<(Taken<'_>, Grant)>> {
+        match *self {}
+    }
+
+    pub(crate) fn suspects(&self) -> io::Result<Vec<Suspect>> {
+        match *self {}
+    }
+
+    pub(crate) fn try_acquire(&self) -> io::Result<bool> {
+        match *self {}
+    }
+
+    pub(crate) fn acquire_within(&self, _: Duration) -> io::Result<bool> {
+        match *self {}
+    }
+
+    pub(crate) fn release(&self, _: u16) -> io::Result<()> {
+        match *self {}
+    }
+}
+
+impl Taken<'_> {
+    pub(crate) fn give(self, _: bool) {
+        match self.0 {}
+    }
+}
+
+/// Processes in a sentence.
+pub(crate) fn name_suspects(_: &[Suspect]) -> String {
+    String::new()
+}

@@ -1,0 +1,146 @@
+//! How segments and semaphores come to be, are found, counted and removed: one folder for each
+//! type of key. The key decides at run time; a type that this system lacks is `Unsupported`.
+
+#[cfg(target_os = "linux")]
+mod posix;
+#[cfg(target_os = "linux")]
+mod system_v;
+
+// `any` has the types `Segment` and `Semaphore`, which are of one of the types of key that this
+// system has.
+#[cfg(target_os = "linux")]
+#[path = "any_unix.rs"]
+mod any;
+#[cfg(not(target_os = "linux"))]
+#[path = "any_none.rs"]
+mod any;
+
+pub(crate) use any::{
+    Segment, Semaphore, Taken, attach, create, is_supported, name_suspects, remove,
+};
+#[cfg(target_os = "linux")]
+pub(crate) use any::{bytes, user_name};
+
+use crate::error::{Error, ErrorKind, Op};
+use crate::key::{KeyRules, NativeIpcKey};
+use crate::mapping::Access;
+
+/// What a new or an attached segment should be like; the public face is `Options`.
+#[derive(Debug, Clone)]
+pub(crate) struct Spec {
+    pub(crate) size: usize,
+    pub(crate) mode: u32,
+    pub(crate) access: Access,
+    pub(crate) reserve: bool,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) trust: Owners,
+    pub(crate) removal: Removal,
+    pub(crate) orphans: Orphans,
+}
+
+/// What attaching does with an ephemeral segment that nobody is attached to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Orphans {
+    Adopt,
+    /// It is removed, so that a new one can be made.
+    Remove,
+}
+
+/// How long a segment exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Lifetime {
+    /// It goes with its last user, and if that one crashed, with the next `create`.
+    #[default]
+    Ephemeral,
+    /// It stays until it is removed by name.
+    Kept,
+}
+
+/// Whose segments are accepted, as far as the permissions allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Owners {
+    /// Those of this process's user and of root. The default: a name in a directory that
+    /// everybody may write to proves nothing.
+    #[default]
+    Mine,
+    /// Everybody's.
+    Anyone,
+    /// Those of one user more.
+    User(u32),
+}
+
+/// What the last one out does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// Removes the segment if it is ephemeral.
+    IfEphemeral,
+    /// Removes it whoever made it: what Qt documents.
+    Always,
+    /// Leaves it.
+    Never,
+}
+
+/// How the handle came to its segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// It made the segment.
+    Created,
+    /// It made the segment, in the place of an orphan that it removed.
+    Reclaimed,
+    /// It joined others.
+    Attached,
+    /// It joined a segment that its users had left behind: the data are as they left them, perhaps
+    /// in the middle of a change.
+    Adopted,
+}
+
+/// What became of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use]
+pub enum Detached {
+    /// Others still use it, or it is kept.
+    Remains,
+    /// This was the last user, and the segment is gone.
+    Removed,
+}
+
+/// Whether removing by name may take a segment that is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InUse {
+    /// It is an error.
+    Refuse,
+    /// The name goes; those who are attached keep the memory to themselves.
+    RemoveAnyway,
+}
+
+/// How a lock was got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Grant {
+    Clean,
+    /// The one before did not give it back.
+    OwnerDied,
+}
+
+/// A process that may hold a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Suspect {
+    pub(crate) pid: u32,
+    pub(crate) program: String,
+    /// It is known to hold it, not only to be able to.
+    pub(crate) holds: bool,
+}
+
+fn unsupported(key: &NativeIpcKey, op: Op) -> Error {
+    Error::new(op, ErrorKind::Unsupported)
+        .on(key)
+        .detail(format!(
+            "this system has no segments of type {}",
+            key.key_type()
+        ))
+        .hint("the key types that it has are in the platform table of the documentation")
+}
+
+/// The key of a segment's lock, by the rules of this process.
+pub(crate) fn semaphore_key(segment: &NativeIpcKey) -> NativeIpcKey {
+    KeyRules::of_this_process().semaphore_key(segment)
+}

@@ -1,0 +1,28 @@
+//! POSIX segments and semaphores: files of the memory file system.
+
+mod explain;
+mod name;
+pub(crate) mod segment;
+pub(crate) mod semaphore;
+mod slot;
+
+// One file per layout of `sem_t`; both offer the same `Word`.
+#[cfg_attr(
+    all(
+        target_env = "gnu",
+        target_pointer_width = "64",
+        target_endian = "little",
+        not(shmkit_force_fallbacks)
+    ),
+    path = "word_glibc.rs"
+)]
+#[cfg_attr(
+    not(all(
+        target_env = "gnu",
+        target_pointer_width = "64",
+        target_endian = "little",
+        not(shmkit_force_fallbacks)
+    )),
+    path = "word_libc.rs"
+)]
+mod word;

@@ -1,0 +1,391 @@
+//! A named POSIX segment: born complete, removed by the last one out.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use super::explain::{Squatted, explain, explain_size};
+use super::name::{segment_path, semaphore_path};
+use super::semaphore;
+use crate::backend::{Detached, InUse, Lifetime, Origin, Orphans, Owners, Removal, Spec};
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::key::NativeIpcKey;
+use crate::mapping::Access;
+use crate::sys::file::{
+    self, EPHEMERAL, FileId, Kind, MEMORY_DIRECTORY, Newborn, Room, Status, Unnamed,
+};
+use crate::sys::fork::{self, User};
+use crate::sys::lease::{self, Hold, Users};
+use crate::sys::process;
+
+/// An attached segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    user: User,
+    path: String,
+    id: FileId,
+    pub(crate) size: usize,
+    pub(crate) mode: u32,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) origin: Origin,
+}
+
+/// How long a name without contents is given to get some. Qt sets the size a few microseconds
+/// after it made the name; one that died in between never does.
+const BIRTH_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How often a name may change under us before we say so. Each time somebody else got on.
+const ATTEMPTS: u32 = 1000;
+
+/// A byte that shmkit users share where the kernel grants no leases: who can have it alone is the
+/// last of them.
+const USER_BYTE: u64 = 1 << 32;
+
+/// Makes a segment; an orphan of the name is removed first.
+pub(crate) fn create(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Segment> {
+    let path = segment_path(key, op)?;
+    let _steady = fork::steady();
+    let born = Born::new(spec, op).map_err(|error| error.on(key))?;
+    let mut origin = Origin::Created;
+    for _ in 0..ATTEMPTS {
+        semaphore::mend_abandoned(&semaphore_path(key, op)?);
+        match born.publish(&path) {
+            Ok(()) => {
+                let Born { user, id, .. } = born;
+                let Spec {
+                    size,
+                    mode,
+                    lifetime,
+                    ..
+                } = *spec;
+                return Ok(Segment {
+                    user,
+                    path,
+                    id,
+                    size,
+                    mode,
+                    lifetime,
+                    origin,
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(explain(error, &path, op).on(key)),
+        }
+        match reclaim(&path).map_err(|error| explain(error, &path, op).on(key))? {
+            Reclaim::Done => origin = Origin::Reclaimed,
+            Reclaim::Gone => {}
+            Reclaim::Refused(why) => return Err(taken(why, op).on(key)),
+        }
+    }
+    Err(restless(op).on(key))
+}
+
+/// Attaches to a segment that exists; `None` if it was an orphan and is removed.
+pub(crate) fn attach(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Option<Segment>> {
+    let path = segment_path(key, op)?;
+    let _steady = fork::steady();
+    let deadline = Instant::now() + BIRTH_PATIENCE;
+    loop {
+        match try_attach(&path, spec) {
+            Ok(attached) => return Ok(attached),
+            Err(error) if is_unborn(&error) && Instant::now() < deadline => {
+                std::thread::yield_now();
+            }
+            Err(error) => return Err(explain(error, &path, op).on(key)),
+        }
+    }
+}
+
+fn is_unborn(error: &io::Error) -> bool {
+    let squatted = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Squatted>());
+    matches!(squatted, Some(Squatted::Empty))
+}
+
+fn try_attach(path: &str, spec: &Spec) -> io::Result<Option<Segment>> {
+    let fd = file::open(path, spec.access)?;
+    let status = file::status(&fd)?;
+    check(&status, spec.trust)?;
+    let lifetime = if status.is_ephemeral() {
+        Lifetime::Ephemeral
+    } else {
+        Lifetime::Kept
+    };
+    // A kept segment waits for users; only an ephemeral one without any is an orphan.
+    let origin = match (lifetime, spec.orphans) {
+        (Lifetime::Kept, _) => Origin::Attached,
+        (Lifetime::Ephemeral, Orphans::Remove) => {
+            if unlink_if_last(fd.as_fd(), path, status.id)? {
+                return Ok(None);
+            }
+            Origin::Attached
+        }
+        (Lifetime::Ephemeral, Orphans::Adopt) if is_orphan(fd.as_fd())? => Origin::Adopted,
+        (Lifetime::Ephemeral, Orphans::Adopt) => Origin::Attached,
+    };
+    let size = usize::try_from(status.size).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let user = User::map(fd, size, spec.access)?;
+    join(user.as_fd())?;
+    let mode = status.mode & 0o777;
+    let path = path.to_owned();
+    Ok(Some(Segment {
+        user,
+        path,
+        id: status.id,
+        size,
+        mode,
+        lifetime,
+        origin,
+    }))
+}
+
+/// Whether nobody but the asking description uses the file.
+fn is_orphan(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    match lease::users(fd)? {
+        Users::OnlyMe(_) => Ok(true),
+        Users::Others => Ok(false),
+        // Nothing is removed on this answer, so that the shmkit users' own count will do.
+        Users::Unknown => Ok(!lease::is_locked(fd, USER_BYTE, 1)?),
+    }
+}
+
+/// Where the kernel grants no leases the users of shmkit count themselves.
+fn join(fd: BorrowedFd<'_>) -> io::Result<()> {
+    if lease::are_granted() {
+        return Ok(());
+    }
+    lease::try_lock(fd, Hold::Shared, USER_BYTE, 1).map(drop)
+}
+
+fn check(status: &Status, trust: Owners) -> io::Result<()> {
+    match status.kind {
+        // It lost its name between our looking it up and opening it.
+        _ if status.links == 0 => Err(io::ErrorKind::NotFound.into()),
+        Kind::Regular if !trust.admits(status.owner) => Err(Squatted::Owner(status.owner).into()),
+        Kind::Regular if status.size == 0 => Err(Squatted::Empty.into()),
+        Kind::Regular => Ok(()),
+        kind => Err(Squatted::by(kind).into()),
+    }
+}
+
+/// A segment that has everything but a name.
+struct Born {
+    user: User,
+    id: FileId,
+    unnamed: Unnamed,
+}
+
+impl Born {
+    fn new(spec: &Spec, op: Op) -> Result<Self> {
+        let mark = if spec.lifetime == Lifetime::Ephemeral {
+            EPHEMERAL
+        } else {
+            0
+        };
+        let Newborn { fd, unnamed } = Newborn::new(MEMORY_DIRECTORY, mark | spec.mode)
+            .map_err(|error| explain(error, MEMORY_DIRECTORY, op))?;
+        let size = spec.size as u64;
+        let room = if spec.reserve {
+            Room::Reserved
+        } else {
+            Room::Lazy
+        };
+        let id = file::set_size(fd.as_fd(), size, room)
+            .and_then(|()| file::status(&fd))
+            .map_err(|error| explain_size(error, Some(fd.as_fd()), size, op))?
+            .id;
+        let user = User::map(fd, spec.size, Access::ReadWrite)
+            .and_then(|user| join(user.as_fd()).map(|()| user))
+            .map_err(|error| explain_size(error, None, size, op))?;
+        Ok(Self { user, id, unnamed })
+    }
+
+    fn publish(&self, path: &str) -> io::Result<()> {
+        self.unnamed.publish(self.user.as_fd(), path)
+    }
+}
+
+enum Reclaim {
+    Done,
+    /// Somebody else was faster.
+    Gone,
+    Refused(Taken),
+}
+
+/// Why a name cannot be had.
+enum Taken {
+    InUse,
+    Kept,
+    Empty,
+    By(Squatted),
+}
+
+fn taken(why: Taken, op: Op) -> Error {
+    let error = Error::new(op, ErrorKind::AlreadyExists);
+    match why {
+        Taken::InUse => error.detail("it already exists and is in use"),
+        Taken::Kept => error
+            .detail("it already exists, and is kept or was not made by shmkit")
+            .hint("attach to it, or remove it by name (`shmkit rm`)"),
+        Taken::Empty => error
+            .detail("it already exists as an empty file, whose creator died half-way")
+            .hint("remove it by name (`shmkit rm`)"),
+        Taken::By(squatted) => {
+            let kind = match squatted {
+                Squatted::Owner(_) => ErrorKind::ForeignOwner,
+                _ => ErrorKind::NotASegment,
+            };
+            Error::new(op, kind)
+                .detail(squatted.to_string())
+                .hint("choose another name")
+        }
+    }
+}
+
+fn restless(op: Op) -> Error {
+    Error::new(op, ErrorKind::Os).detail(format!(
+        "the name was made and removed by others {ATTEMPTS} times while we tried"
+    ))
+}
+
+/// Removes the orphan that has the name, if it is one.
+fn reclaim(path: &str) -> io::Result<Reclaim> {
+    let fd = match file::open(path, Access::ReadOnly) {
+        Ok(fd) => fd,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Reclaim::Gone),
+        Err(error) => {
+            return match file::status_of_name(path) {
+                Ok(status) if status.kind != Kind::Regular => {
+                    Ok(Reclaim::Refused(Taken::By(Squatted::by(status.kind))))
+                }
+                Ok(status) if !Owners::Mine.admits(status.owner) => {
+                    Ok(Reclaim::Refused(Taken::By(Squatted::Owner(status.owner))))
+                }
+                _ => Err(error),
+            };
+        }
+    };
+    let status = file::status(&fd)?;
+    match check(&status, Owners::Mine) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Reclaim::Gone),
+        // An empty file with our mark is ours, made where no file can be made without a name.
+        Err(error) if !(is_unborn(&error) && status.is_ephemeral()) => {
+            return match error.downcast::<Squatted>() {
+                Ok(Squatted::Empty) => Ok(Reclaim::Refused(Taken::Empty)),
+                Ok(squatted) => Ok(Reclaim::Refused(Taken::By(squatted))),
+                Err(error) => Err(error),
+            };
+        }
+        _ if !status.is_ephemeral() => return Ok(Reclaim::Refused(Taken::Kept)),
+        _ => {}
+    }
+    match unlink_if_last(fd.as_fd(), path, status.id)? {
+        true => Ok(Reclaim::Done),
+        false => Ok(Reclaim::Refused(Taken::InUse)),
+    }
+}
+
+/// Removes the name if it leads to `fd`'s file and nobody else has that open. Until it is done an
+/// opener waits, and then finds that the file has no name any more.
+fn unlink_if_last(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::Result<bool> {
+    let _sole = match lease::users(fd)? {
+        Users::OnlyMe(sole) => Some(sole),
+        Users::Others => return Ok(false),
+        // Never on a guess: the users of shmkit must be gone by their own count, and nobody else
+        // may be found by a look that overlooks nothing.
+        Users::Unknown => {
+            if lease::is_locked(fd, USER_BYTE, 1)? || !is_only_holder(id)? {
+                return Ok(false);
+            }
+            None
+        }
+    };
+    match file::status_of_name(path) {
+        Ok(status) if status.id == id => file::unlink(path).map(|()| true),
+        _ => Ok(false),
+    }
+}
+
+/// Whether this process alone has the file, with one descriptor.
+fn is_only_holder(id: FileId) -> io::Result<bool> {
+    let holders = process::holders_of(id)?;
+    let only = matches!(
+        &*holders.found,
+        [holder] if holder.pid == std::process::id()
+            && holder.descriptors == 1
+            && holder.mappings == 0
+    );
+    Ok(holders.complete && only)
+}
+
+impl Segment {
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        self.user.address()
+    }
+
+    /// Leaves the segment; the last one out removes it with its semaphore.
+    pub(crate) fn detach(self, key: &NativeIpcKey, removal: Removal) -> Result<Detached> {
+        let removes = match removal {
+            Removal::Always => true,
+            Removal::IfEphemeral => self.lifetime == Lifetime::Ephemeral,
+            Removal::Never => false,
+        };
+        let Self { user, path, id, .. } = self;
+        let _steady = fork::steady();
+        let blind = user.is_blind();
+        let fd = user.unmap();
+        if !removes || blind {
+            return Ok(Detached::Remains);
+        }
+        match unlink_if_last(fd.as_fd(), &path, id) {
+            Ok(true) => {
+                semaphore::remove_unused(&semaphore_path(key, Op::Detach)?);
+                Ok(Detached::Removed)
+            }
+            Ok(false) => Ok(Detached::Remains),
+            Err(error) => Err(explain(error, &path, Op::Detach).on(key)),
+        }
+    }
+}
+
+/// Removes a segment by name, with its semaphore.
+pub(crate) fn remove(key: &NativeIpcKey, in_use: InUse) -> Result<()> {
+    let path = segment_path(key, Op::Remove)?;
+    let _steady = fork::steady();
+    match unlink_by_name(&path, in_use) {
+        Ok(true) => {
+            semaphore::remove_unused(&semaphore_path(key, Op::Remove)?);
+            Ok(())
+        }
+        Ok(false) => Err(Error::new(Op::Remove, ErrorKind::InUse)
+            .on(key)
+            .detail("somebody is attached to it")
+            .hint("end those programs first, or ask for it to be removed all the same")),
+        Err(error) => Err(explain(error, &path, Op::Remove).on(key)),
+    }
+}
+
+fn unlink_by_name(path: &str, in_use: InUse) -> io::Result<bool> {
+    // Everybody who removes a name first has the file open, and either alone or claimed: so two
+    // removers cannot take a name from under its next owner.
+    let fd = file::open(path, Access::ReadOnly)?;
+    let status = file::status(&fd)?;
+    if status.kind != Kind::Regular {
+        return Err(Squatted::by(status.kind).into());
+    }
+    if unlink_if_last(fd.as_fd(), path, status.id)? {
+        return Ok(true);
+    }
+    if in_use == InUse::Refuse {
+        return Ok(false);
+    }
+    if !file::try_claim(fd.as_fd())? {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    if file::status_of_name(path)?.id != status.id {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    file::unlink(path).map(|()| true)
+}

@@ -1,0 +1,414 @@
+//! A named POSIX semaphore, the same that Qt uses: shared by name, followed when Qt renews it, and
+//! taken over from the dead.
+//!
+//! Qt renews semaphores: a `create()`, even one that fails, unlinks the name and makes a new
+//! semaphore behind it, and old and new users no longer exclude each other. We look whether the
+//! name still leads to the semaphore we have, once a clock tick (1 to 10 ms) while the lock is
+//! busy and each time when it is not, and follow the name if it leads elsewhere. If the name is
+//! gone we stay where everybody is who is still there.
+#![expect(unsafe_code, reason = "the lock's word lies in a mapped file")]
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::explain::{Squatted, explain};
+use super::name::semaphore_path;
+use super::slot;
+use super::word::{Holder, Local, Word};
+use crate::backend::{Grant, Owners, Suspect};
+use crate::error::{Op, Result};
+use crate::key::NativeIpcKey;
+use crate::mapping::Access;
+use crate::sys::file::{self, EPHEMERAL, FileId, Kind, MEMORY_DIRECTORY, Newborn};
+use crate::sys::fork::{self, User};
+use crate::sys::lease::{self, Users};
+use crate::sys::process;
+use crate::sys::semaphore_image;
+
+/// How long a sleeper goes without asking whether the holder lives.
+const SLICE: Duration = Duration::from_millis(10);
+
+/// How long a lock must be stuck before all processes are looked through.
+const SEARCH_EVERY: Duration = Duration::from_millis(250);
+
+/// A semaphore by name.
+#[derive(Debug)]
+pub(crate) struct Semaphore {
+    path: String,
+    first: Mapped,
+    /// When the name was last seen to lead to the newest of `first` and its successors.
+    checked: AtomicU64,
+    trust: Owners,
+}
+
+/// One semaphore that the name led to, and the one that it led to next.
+#[derive(Debug)]
+struct Mapped {
+    user: User,
+    id: FileId,
+    local: Local,
+    next: OnceLock<Box<Mapped>>,
+}
+
+/// What a guard must give back to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken<'s> {
+    mapped: &'s Mapped,
+    slot: u32,
+    generation: u32,
+}
+
+impl Semaphore {
+    /// Opens the semaphore of `key`, or makes it with `value` if nothing has the name.
+    pub(crate) fn open(
+        key: &NativeIpcKey,
+        value: u32,
+        mode: u32,
+        trust: Owners,
+        op: Op,
+    ) -> Result<Self> {
+        let path = semaphore_path(key, op)?;
+        let _steady = fork::steady();
+        let first = loop {
+            match Mapped::open(&path, trust) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => break result,
+            }
+            match make(&path, value, mode) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => break Err(error),
+                Ok(()) => {}
+            }
+        };
+        let first = first.map_err(|cause| explain(cause, &path, op))?;
+        Ok(Self {
+            path,
+            first,
+            checked: AtomicU64::new(0),
+            trust,
+        })
+    }
+
+    /// The newest semaphore that the name led to.
+    #[inline]
+    fn newest(&self) -> &Mapped {
+        let mut mapped = &self.first;
+        while let Some(next) = mapped.next.get() {
+            mapped = next;
+        }
+        mapped
+    }
+
+    /// Takes the lock if it is free.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> io::Result<Option<(Taken<'_>, Grant)>> {
+        loop {
+            let mapped = self.newest();
+            let slot = mapped.slot()?;
+            let taken = mapped.word().try_take(slot);
+            // Looked at after taking, so that what is checked is what was taken.
+            if self.is_current(mapped) || !self.follow(mapped)? {
+                return Ok(taken.then(|| mapped.taken(slot)));
+            }
+            if taken {
+                mapped.word().give(slot);
+            }
+        }
+    }
+
+    /// Takes the lock, sleeping at most about `limit`; `None` if it was not to be had.
+    #[cold]
+    pub(crate) fn lock_within(&self, limit: Duration) -> io::Result<Option<(Taken<'_>, Grant)>> {
+        let begun = Instant::now();
+        let mut searched = begun;
+        loop {
+            if let Some(taken) = self.try_lock()? {
+                return Ok(Some(taken));
+            }
+            let mapped = self.newest();
+            let slot = mapped.slot()?;
+            let left = limit.saturating_sub(begun.elapsed());
+            if mapped.word().take_within(slot, left.min(SLICE))? {
+                if self.is_current(mapped) || !self.follow(mapped)? {
+                    return Ok(Some(mapped.taken(slot)));
+                }
+                mapped.word().give(slot);
+                continue;
+            }
+            let search = searched.elapsed() >= SEARCH_EVERY;
+            if search {
+                searched = Instant::now();
+            }
+            if let Some(holder) = mapped.dead_holder(search)?
+                && mapped.word().take_over(holder, slot)
+            {
+                mapped.word().set_lost(true);
+                return Ok(Some(mapped.taken(slot)));
+            }
+            if left.is_zero() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes one of the value, as `sem_trywait(3)`: without an owner.
+    pub(crate) fn try_acquire(&self) -> bool {
+        self.newest().word().try_take(0)
+    }
+
+    /// Takes one of the value, sleeping at most `limit`.
+    pub(crate) fn acquire_within(&self, limit: Duration) -> io::Result<bool> {
+        let mapped = self.newest();
+        let taken = mapped.word().take_within(0, limit.min(SLICE))?;
+        if !self.follow(mapped)? || !taken {
+            return Ok(taken);
+        }
+        mapped.word().give(0);
+        Ok(false)
+    }
+
+    /// Adds one to the value.
+    pub(crate) fn release(&self) {
+        self.newest().word().give(0);
+    }
+
+    /// The value.
+    pub(crate) fn value(&self) -> u32 {
+        self.newest().word().count()
+    }
+
+    /// Whether the name was seen to lead to `mapped` within this clock tick.
+    #[inline]
+    fn is_current(&self, mapped: &Mapped) -> bool {
+        let tick = crate::sys::clock::tick();
+        if self.checked.load(Ordering::Relaxed) == tick {
+            return true;
+        }
+        self.checked.store(tick, Ordering::Relaxed);
+        match file::status_of_name(&self.path) {
+            Ok(status) => status.id == mapped.id,
+            Err(_) => true,
+        }
+    }
+
+    /// Goes where the name leads now; says whether that is elsewhere.
+    #[cold]
+    fn follow(&self, mapped: &Mapped) -> io::Result<bool> {
+        let _steady = fork::steady();
+        match Mapped::open(&self.path, self.trust) {
+            Ok(next) if next.id == mapped.id => Ok(false),
+            Ok(next) => {
+                // Another thread may have been first; its successor is as good.
+                let _ = mapped.next.set(Box::new(next));
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Who has the semaphore open, and so may hold the lock; the holder alone where it is known
+    /// and can be seen from here.
+    pub(crate) fn suspects(&self) -> io::Result<Vec<Suspect>> {
+        let mapped = self.newest();
+        let holder = mapped.word().holder();
+        let is_holder = |process: &process::Holder| {
+            let mut slots = process
+                .locks
+                .iter()
+                .filter_map(|&start| slot::from_lock(start));
+            slots.any(|slot| Holder::Slot(slot) == holder)
+        };
+        let found = process::holders_of(mapped.id)?.found;
+        let mut suspects: Vec<Suspect> = found
+            .into_iter()
+            .map(|process| Suspect {
+                holds: is_holder(&process),
+                pid: process.pid,
+                program: process.program,
+            })
+            .collect();
+        match suspects.iter().any(|suspect| suspect.holds) {
+            true => suspects.retain(|suspect| suspect.holds),
+            // The others are innocent: the holder gave its slot, and is none of them.
+            false if matches!(holder, Holder::Slot(_)) => suspects.clear(),
+            false => {}
+        }
+        Ok(suspects)
+    }
+}
+
+impl Mapped {
+    fn open(path: &str, trust: Owners) -> io::Result<Self> {
+        let fd = file::open(path, Access::ReadWrite)?;
+        let status = file::status(&fd)?;
+        if status.links == 0 {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        check(&status, trust)?;
+        let user = User::map(fd, semaphore_image::SIZE, Access::ReadWrite)?;
+        Ok(Self {
+            user,
+            id: status.id,
+            local: Local::default(),
+            next: OnceLock::new(),
+        })
+    }
+
+    #[inline]
+    fn word(&self) -> Word<'_> {
+        // SAFETY: `user` maps a page at least, for as long as `self` lives; `check` saw that the
+        // file is as large as a semaphore, and its name says that it is one.
+        unsafe { Word::new(self.user.address(), &self.local) }
+    }
+
+    #[inline]
+    fn slot(&self) -> io::Result<u32> {
+        slot::of(&self.user, &self.word())
+    }
+
+    #[inline]
+    fn taken(&self, slot: u32) -> (Taken<'_>, Grant) {
+        let grant = if self.word().is_lost() {
+            Grant::OwnerDied
+        } else {
+            Grant::Clean
+        };
+        (
+            Taken {
+                mapped: self,
+                slot,
+                generation: fork::generation(),
+            },
+            grant,
+        )
+    }
+
+    /// The holder, if it is sure to be dead. `search`: also look through all processes, which
+    /// takes long.
+    fn dead_holder(&self, search: bool) -> io::Result<Option<Holder>> {
+        let holder = self.word().holder();
+        let is_dead = match holder {
+            // Another thread with this handle may hold it without a slot, too.
+            Holder::Unknown if self.user.slot() == 0 => false,
+            Holder::Nobody => false,
+            Holder::Slot(slot) => !slot::is_alive(&self.user, slot)? && !self.user.is_blind(),
+            // Qt leaves no name. Then the lock is free only if nobody could hold it.
+            Holder::Unknown => self.is_only_user(search)? || search && self.are_all_ours()?,
+        };
+        Ok(is_dead.then_some(holder))
+    }
+
+    /// Whether no other process, and no other handle in this one, has the semaphore open.
+    fn is_only_user(&self, search: bool) -> io::Result<bool> {
+        match lease::users(self.user.as_fd())? {
+            Users::OnlyMe(_) => Ok(!self.user.is_blind()),
+            Users::Others => Ok(false),
+            Users::Unknown if search => {
+                let holders = process::holders_of(self.id)?;
+                let only = matches!(
+                    &*holders.found,
+                    [holder] if holder.pid == std::process::id()
+                        && holder.descriptors == 1
+                        && holder.mappings == 1
+                );
+                Ok(holders.complete && only)
+            }
+            Users::Unknown => Ok(false),
+        }
+    }
+
+    /// Whether all that have the semaphore open are users of shmkit, who write down their slot
+    /// when they take the lock, so that nobody has it if none is written.
+    fn are_all_ours(&self) -> io::Result<bool> {
+        if !Word::OWNER_IS_EXACT {
+            return Ok(false);
+        }
+        let holders = process::holders_of(self.id)?;
+        let is_ours = |holder: &process::Holder| {
+            let slots = holder
+                .locks
+                .iter()
+                .filter_map(|&start| slot::from_lock(start))
+                .count();
+            holder.mappings.max(holder.descriptors) <= slots
+        };
+        Ok(holders.complete && holders.found.iter().all(is_ours))
+    }
+}
+
+impl Taken<'_> {
+    /// Gives the lock back. `recovered`: the data are right again after an owner's death.
+    #[inline]
+    pub(crate) fn give(self, recovered: bool) {
+        // A forked child inherits the guard, not the lock.
+        if self.generation != fork::generation() {
+            return;
+        }
+        if recovered {
+            self.mapped.word().set_lost(false);
+        }
+        self.mapped.word().give(self.slot);
+    }
+}
+
+/// Makes a semaphore of this value under a name that nothing has, complete or not at all.
+fn make(path: &str, value: u32, mode: u32) -> io::Result<()> {
+    let Newborn { fd, unnamed } = Newborn::new(MEMORY_DIRECTORY, EPHEMERAL | semaphore_mode(mode))?;
+    file::write_start(fd.as_fd(), &semaphore_image::new(value))?;
+    unnamed.publish(fd.as_fd(), path)
+}
+
+/// Whoever may read or write the segment may lock it, and locking is writing.
+fn semaphore_mode(mode: u32) -> u32 {
+    [6, 3, 0]
+        .into_iter()
+        .filter(|class| mode >> class & 0o6 != 0)
+        .map(|class| 0o6 << class)
+        .sum()
+}
+
+fn check(status: &file::Status, trust: Owners) -> io::Result<()> {
+    match status.kind {
+        Kind::Regular if !trust.admits(status.owner) => Err(Squatted::Owner(status.owner).into()),
+        // 16 bytes is what a 32-bit C library needs; the rest of the page is mapped all the same.
+        Kind::Regular if status.size >= 16 => Ok(()),
+        Kind::Regular => Err(Squatted::By("a file that is too short for a semaphore").into()),
+        kind => Err(Squatted::by(kind).into()),
+    }
+}
+
+/// Makes a semaphore that a crash left without value free again, before a new segment gets the
+/// name that it belongs to: whoever attaches to the segment, Qt too, locks it first. Left alone
+/// if anybody has it open.
+pub(super) fn mend_abandoned(path: &str) {
+    let _steady = fork::steady();
+    if let Ok(mapped) = Mapped::open(path, Owners::Mine)
+        && let Ok(Users::OnlyMe(_sole)) = lease::users(mapped.user.as_fd())
+    {
+        mapped.word().reset(1);
+        mapped.word().set_lost(false);
+    }
+}
+
+/// Removes the semaphore of a name unless somebody has it open.
+pub(super) fn remove_unused(path: &str) {
+    let _steady = fork::steady();
+    let Ok(fd) = file::open(path, Access::ReadWrite) else {
+        return;
+    };
+    let Ok(status) = file::status(&fd) else {
+        return;
+    };
+    if status.links == 0 || check(&status, Owners::Mine).is_err() {
+        return;
+    }
+    if let Ok(Users::OnlyMe(_sole)) = lease::users(fd.as_fd())
+        && file::status_of_name(path).is_ok_and(|named| named.id == status.id)
+    {
+        let _ = file::unlink(path);
+    }
+}

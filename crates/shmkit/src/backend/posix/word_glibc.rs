@@ -1,0 +1,213 @@
+//! The lock inside glibc's `sem_t` on 64-bit machines, with its owner written beside the value.
+//!
+//! glibc keeps a semaphore in one little-endian 64-bit word: the value in the low half, the
+//! number of sleepers in the high half. It looks at the number only to decide whether a release
+//! must wake somebody, and changes it by adding and subtracting one. That leaves room: while one
+//! of ours holds the lock its slot stands in the top twelve bits, put there by the very
+//! compare-exchange that takes the value. So there is no instant at which a holder of ours can
+//! die unknown, a lock is one atomic operation, and Qt sees a semaphore like any other.
+//!
+//! ```text
+//! 63      52 51              32 31            0
+//! |  slot   |  sleepers        |  value       |
+//!      0             any              1          free
+//!      n             any              0          held by the user of slot n
+//!      0             any              0          held by somebody else: Qt, or a user without slot
+//! ```
+//!
+//! A sleeper that is killed leaves the number one too high: a wasted wake-up at each release,
+//! nothing else. A million of them would reach the slot; then the word names a wrong slot.
+#![expect(unsafe_code, reason = "atomics inside a mapped file")]
+
+use std::io;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::sys::futex;
+
+const VALUE: u64 = u32::MAX as u64;
+const SLEEPER: u64 = 1 << 32;
+const SLOT_SHIFT: u32 = 52;
+const SLOT: u64 = !0 << SLOT_SHIFT;
+
+/// Bytes 16 to 31 of the 32 are not used by glibc, and zero in a new semaphore.
+const LOST: usize = 16;
+const NEXT_SLOT: usize = 20;
+
+/// Who has the lock, as far as the word tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    Nobody,
+    /// The user of this slot.
+    Slot(u32),
+    /// Somebody who did not say.
+    Unknown,
+}
+
+/// What a thread of this process is doing to the word; glibc's needs no such thing.
+#[derive(Debug, Default)]
+pub(super) struct Local;
+
+/// A semaphore in a mapped file.
+#[derive(Clone, Copy)]
+pub(super) struct Word<'m> {
+    at: NonNull<u8>,
+    mapped: PhantomData<&'m Local>,
+}
+
+impl<'m> Word<'m> {
+    /// The number of slots.
+    pub(super) const SLOTS: u32 = (1 << (u64::BITS - SLOT_SHIFT)) - 1;
+
+    /// Whether a holder of ours is known from the very instant it holds.
+    pub(super) const OWNER_IS_EXACT: bool = true;
+
+    /// # Safety
+    /// At `at` begin at least 32 mapped, writable bytes, aligned to 8, that stay for `'m`, and
+    /// everybody who maps them treats them as a `sem_t`.
+    pub(super) unsafe fn new(at: NonNull<u8>, _local: &'m Local) -> Self {
+        Self {
+            at,
+            mapped: PhantomData,
+        }
+    }
+
+    fn state(&self) -> &AtomicU64 {
+        // SAFETY: by the contract of `new` the bytes are mapped, aligned, and used as atomics.
+        unsafe { AtomicU64::from_ptr(self.at.cast().as_ptr()) }
+    }
+
+    /// What the kernel sleeps on: the half that holds the value.
+    fn value(&self) -> &AtomicU32 {
+        // SAFETY: as in `state`; on a little-endian machine the low half comes first. Only its
+        // address is used, by the kernel.
+        unsafe { AtomicU32::from_ptr(self.at.cast().as_ptr()) }
+    }
+
+    fn spare(&self, offset: usize) -> &AtomicU32 {
+        debug_assert!(offset + 4 <= 32);
+        // SAFETY: `offset` is one of the two constants above, within the 32 bytes.
+        let at = unsafe { self.at.add(offset) };
+        // SAFETY: mapped and aligned as in `new`, and used by shmkit only, as atomics.
+        unsafe { AtomicU32::from_ptr(at.cast().as_ptr()) }
+    }
+
+    /// Takes one of the value, at once or not at all.
+    #[inline]
+    pub(super) fn try_take(&self, slot: u32) -> bool {
+        let mut state = self.state().load(Ordering::Relaxed);
+        while state & VALUE != 0 {
+            let taken = (state - 1) & !SLOT | u64::from(slot) << SLOT_SHIFT;
+            match self.state().compare_exchange_weak(
+                state,
+                taken,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+
+    /// Takes one of the value, sleeping for it at most `limit`.
+    #[cold]
+    pub(super) fn take_within(&self, slot: u32, limit: Duration) -> io::Result<bool> {
+        // A release looks for sleepers after it has raised the value, so one that announces
+        // itself and then finds no value is woken.
+        self.state().fetch_add(SLEEPER, Ordering::Relaxed);
+        let slept = match self.try_take(slot) {
+            true => Ok(true),
+            false => futex::wait(self.value(), 0, limit).map(|()| self.try_take(slot)),
+        };
+        self.state().fetch_sub(SLEEPER, Ordering::Relaxed);
+        slept
+    }
+
+    /// Gives one back. The lock's holder gives its slot back with it, and nothing is given if the
+    /// lock is no longer its own.
+    #[inline]
+    pub(super) fn give(&self, slot: u32) {
+        let mut state = self.state().load(Ordering::Relaxed);
+        loop {
+            if slot != 0 && state >> SLOT_SHIFT != u64::from(slot) || state & VALUE == VALUE {
+                return;
+            }
+            let given = (state & !SLOT) + 1;
+            match self.state().compare_exchange_weak(
+                state,
+                given,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break,
+                Err(now) => state = now,
+            }
+        }
+        if state & !SLOT >= SLEEPER {
+            futex::wake_one(self.value());
+        }
+    }
+
+    /// Who has the lock.
+    pub(super) fn holder(&self) -> Holder {
+        let state = self.state().load(Ordering::Acquire);
+        match (state & VALUE, (state >> SLOT_SHIFT) as u32) {
+            (1.., _) => Holder::Nobody,
+            (0, 0) => Holder::Unknown,
+            (0, slot) => Holder::Slot(slot),
+        }
+    }
+
+    /// Takes the lock over from a holder that is known to be dead. Only one of many succeeds.
+    pub(super) fn take_over(&self, from: Holder, slot: u32) -> bool {
+        let dead = match from {
+            Holder::Nobody => return self.try_take(slot),
+            Holder::Slot(dead) => u64::from(dead),
+            Holder::Unknown => 0,
+        };
+        let mut state = self.state().load(Ordering::Relaxed);
+        while state & VALUE == 0 && state >> SLOT_SHIFT == dead {
+            let taken = state & !SLOT | u64::from(slot) << SLOT_SHIFT;
+            match self.state().compare_exchange_weak(
+                state,
+                taken,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+
+    /// Makes it free, whoever had it. Only for one that nobody else uses.
+    pub(super) fn reset(&self, value: u32) {
+        self.state().store(value.into(), Ordering::Release);
+    }
+
+    /// The value that `sem_getvalue(3)` would give.
+    pub(super) fn count(&self) -> u32 {
+        (self.state().load(Ordering::Acquire) & VALUE) as u32
+    }
+
+    /// Whether a holder died and nobody has said since that the data are right again.
+    #[inline]
+    pub(super) fn is_lost(&self) -> bool {
+        self.spare(LOST).load(Ordering::Relaxed) != 0
+    }
+
+    /// Remembers it; for the holder only.
+    pub(super) fn set_lost(&self, lost: bool) {
+        self.spare(LOST).store(lost.into(), Ordering::Relaxed);
+    }
+
+    /// Where to look for a free slot.
+    pub(super) fn next_slot(&self) -> u32 {
+        self.spare(NEXT_SLOT).fetch_add(1, Ordering::Relaxed)
+    }
+}

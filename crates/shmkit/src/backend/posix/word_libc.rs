@@ -1,0 +1,178 @@
+//! The lock inside a `sem_t` whose layout is the C library's secret: musl, 32-bit machines.
+//!
+//! The value is taken and given with `sem_trywait(3)` and `sem_post(3)`, and a holder of ours
+//! writes its slot into a word of its own, one step later. A holder that dies between the two
+//! steps is unknown; then only the proof that nobody else has the semaphore open helps. Waiting
+//! looks every millisecond, because `sem_timedwait` follows a clock that people set.
+#![expect(
+    unsafe_code,
+    reason = "the semaphore functions, and atomics inside a mapped file"
+)]
+
+use std::io;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+const LOST: usize = 16;
+const NEXT_SLOT: usize = 20;
+const OWNER: usize = 24;
+
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// Who has the lock, as far as the word tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    Nobody,
+    /// The user of this slot.
+    Slot(u32),
+    /// Somebody who did not say.
+    Unknown,
+}
+
+/// How many threads of this process are between the value and the owner.
+#[derive(Debug, Default)]
+pub(super) struct Local {
+    between: AtomicU32,
+}
+
+/// A semaphore in a mapped file.
+#[derive(Clone, Copy)]
+pub(super) struct Word<'m> {
+    at: NonNull<u8>,
+    local: &'m Local,
+}
+
+impl<'m> Word<'m> {
+    /// The number of slots.
+    pub(super) const SLOTS: u32 = 4095;
+
+    /// Whether a holder of ours is known from the very instant it holds.
+    pub(super) const OWNER_IS_EXACT: bool = false;
+
+    /// # Safety
+    /// At `at` begin at least 32 mapped, writable bytes, aligned to 8, that stay for `'m`, and
+    /// everybody who maps them treats them as a `sem_t` of this process's C library.
+    pub(super) unsafe fn new(at: NonNull<u8>, local: &'m Local) -> Self {
+        Self { at, local }
+    }
+
+    fn semaphore(&self) -> *mut libc::sem_t {
+        self.at.cast().as_ptr()
+    }
+
+    fn spare(&self, offset: usize) -> &AtomicU32 {
+        debug_assert!(offset + 4 <= 32);
+        // SAFETY: `offset` is one of the constants above, within the 32 bytes.
+        let at = unsafe { self.at.add(offset) };
+        // SAFETY: mapped and aligned as in `new`, and used by shmkit only, as atomics.
+        unsafe { AtomicU32::from_ptr(at.cast().as_ptr()) }
+    }
+
+    fn between<R>(&self, steps: impl FnOnce() -> R) -> R {
+        self.local.between.fetch_add(1, Ordering::SeqCst);
+        let result = steps();
+        self.local.between.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
+
+    /// Takes one of the value, at once or not at all.
+    pub(super) fn try_take(&self, slot: u32) -> bool {
+        self.between(|| {
+            // SAFETY: the contract of `new` says that this is a semaphore.
+            let taken = unsafe { libc::sem_trywait(self.semaphore()) } == 0;
+            if taken {
+                self.spare(OWNER).store(slot, Ordering::SeqCst);
+            }
+            taken
+        })
+    }
+
+    /// Takes one of the value, sleeping for it at most `limit`.
+    pub(super) fn take_within(&self, slot: u32, limit: Duration) -> io::Result<bool> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if self.try_take(slot) {
+                return Ok(true);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            std::thread::sleep(left.min(LOOK_AGAIN));
+        }
+    }
+
+    /// Gives one back. The lock's holder gives its slot back with it, and nothing is given if the
+    /// lock is no longer its own.
+    pub(super) fn give(&self, slot: u32) {
+        if slot != 0 && self.spare(OWNER).load(Ordering::SeqCst) != slot {
+            return;
+        }
+        self.between(|| {
+            self.spare(OWNER).store(0, Ordering::SeqCst);
+            // SAFETY: the contract of `new` says that this is a semaphore.
+            unsafe { libc::sem_post(self.semaphore()) };
+        });
+    }
+
+    /// Who has the lock.
+    pub(super) fn holder(&self) -> Holder {
+        match (self.count(), self.spare(OWNER).load(Ordering::SeqCst)) {
+            (1.., _) => Holder::Nobody,
+            (0, 0) => Holder::Unknown,
+            (0, slot) => Holder::Slot(slot),
+        }
+    }
+
+    /// Takes the lock over from a holder that is known to be dead. Only one of many succeeds.
+    pub(super) fn take_over(&self, from: Holder, slot: u32) -> bool {
+        let dead = match from {
+            Holder::Nobody => return self.try_take(slot),
+            Holder::Slot(dead) => dead,
+            Holder::Unknown => 0,
+        };
+        // A thread of this process may be between the two steps. It is not if nobody was before
+        // and after the word was seen to be without value and owner.
+        let quiet = || self.local.between.load(Ordering::SeqCst) == 0;
+        let unchanged = || self.count() == 0 && self.spare(OWNER).load(Ordering::SeqCst) == dead;
+        quiet()
+            && unchanged()
+            && quiet()
+            && unchanged()
+            && self
+                .spare(OWNER)
+                .compare_exchange(dead, slot, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
+    }
+
+    /// Makes it free, whoever had it. Only for one that nobody else uses.
+    pub(super) fn reset(&self, value: u32) {
+        self.spare(OWNER).store(0, Ordering::SeqCst);
+        // SAFETY: the bytes are a semaphore's, and the caller says that nobody else uses it.
+        unsafe { libc::sem_init(self.semaphore(), 1, value) };
+    }
+
+    /// The value that `sem_getvalue(3)` gives.
+    pub(super) fn count(&self) -> u32 {
+        let mut value = 0;
+        // SAFETY: the contract of `new` says that this is a semaphore; `value` is writable.
+        unsafe { libc::sem_getvalue(self.semaphore(), &mut value) };
+        value.try_into().unwrap_or(0)
+    }
+
+    /// Whether a holder died and nobody has said since that the data are right again.
+    pub(super) fn is_lost(&self) -> bool {
+        self.spare(LOST).load(Ordering::Relaxed) != 0
+    }
+
+    /// Remembers it; for the holder only.
+    pub(super) fn set_lost(&self, lost: bool) {
+        self.spare(LOST).store(lost.into(), Ordering::Relaxed);
+    }
+
+    /// Where to look for a free slot.
+    pub(super) fn next_slot(&self) -> u32 {
+        self.spare(NEXT_SLOT).fetch_add(1, Ordering::Relaxed)
+    }
+}

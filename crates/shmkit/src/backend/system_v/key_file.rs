@@ -1,0 +1,158 @@
+//! The file whose inode stands for a System V object (`ftok(3)`).
+//!
+//! Any existing file will do, also a user's own with data in it, so we remove only what we or Qt
+//! made for nothing but this. Ours carry the sticky bit. Qt's are empty and have the mode that Qt
+//! gives them, and lie where Qt puts them: under a legacy name, or in the runtime directory. A kept segment's file says so in words, which is also what keeps it.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::key::{KeyType, NativeIpcKey};
+use crate::mapping::Access;
+use crate::sys::file::{self, EPHEMERAL, FileId, Kind, Status};
+use crate::sys::system_v::ipc_key;
+
+/// Qt's mode for key files.
+const MODE: u32 = 0o640;
+
+/// What the file of a kept segment says.
+const KEPT: &[u8] = b"shmkit: kept segment\n";
+
+/// A key file that exists, or existed a moment ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyFile {
+    pub(crate) ipc_key: i32,
+    id: FileId,
+}
+
+/// The path and the project number in a key.
+pub(super) fn parts(key: &NativeIpcKey, op: Op) -> Result<(&str, u8)> {
+    let refused = |why: &str| {
+        Err(Error::new(op, ErrorKind::InvalidKey)
+            .on(key)
+            .detail(why)
+            .hint("a System V key is the path of a file, which is made if there is none"))
+    };
+    let KeyType::SystemV(project) = key.key_type() else {
+        return refused("it is no System V key");
+    };
+    match key.native_key() {
+        "" => refused("the path is empty"),
+        path if path.contains('\0') => refused("the path has a NUL character inside"),
+        path => Ok((path, project.get())),
+    }
+}
+
+impl KeyFile {
+    /// Finds the key file.
+    pub(super) fn find(path: &str, project: u8) -> io::Result<Self> {
+        let status = file::status_of_path(path)?;
+        Ok(Self {
+            ipc_key: ipc_key(status.id.device, status.id.inode, project),
+            id: status.id,
+        })
+    }
+
+    /// Finds the key file, or makes it; says whether it did.
+    pub(super) fn find_or_make(path: &str, project: u8) -> io::Result<(Self, bool)> {
+        loop {
+            match Self::find(path, project) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => return Ok((found?, false)),
+            }
+            if file::make_file(path, MODE | EPHEMERAL)? {
+                return Ok((Self::find(path, project)?, true));
+            }
+        }
+    }
+
+    /// Whether the path still leads to this file. If not, newcomers look elsewhere.
+    pub(super) fn is_current(&self, path: &str) -> bool {
+        file::status_of_path(path).is_ok_and(|status| status.id == self.id)
+    }
+
+    /// Removes the file if the path leads to it and it was made for nothing but this.
+    pub(super) fn remove(&self, path: &str) {
+        if file::status_of_name(path)
+            .is_ok_and(|status| status.id == self.id && is_made_for_this(path, &status))
+        {
+            let _ = file::unlink(path);
+        }
+    }
+}
+
+fn is_made_for_this(path: &str, status: &Status) -> bool {
+    let nothing_else =
+        status.kind == Kind::Regular && status.links == 1 && status.owner == file::user();
+    // Without group or others where the umask took them.
+    let is_qts_mode = status.mode & 0o777 & !MODE == 0 && status.mode & 0o600 == 0o600;
+    nothing_else
+        && status.size == 0
+        && (status.is_ephemeral() || is_qts_mode && is_where_qt_puts_them(path))
+}
+
+fn is_where_qt_puts_them(path: &str) -> bool {
+    let Some((directory, name)) = path.rsplit_once('/') else {
+        return false;
+    };
+    let has_hash = |rest: &str| {
+        rest.len() >= 40
+            && rest.as_bytes()[rest.len() - 40..]
+                .iter()
+                .all(u8::is_ascii_hexdigit)
+    };
+    ["qipc_sharedmemory_", "qipc_systemsem_"]
+        .iter()
+        .any(|prefix| name.strip_prefix(prefix).is_some_and(has_hash))
+        || std::env::var_os("XDG_RUNTIME_DIR").is_some_and(|runtime| runtime == *directory)
+        || directory
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| last.starts_with("runtime-"))
+}
+
+/// Whether the segment of this file is kept.
+pub(super) fn is_kept(path: &str) -> bool {
+    let mut text = [0; KEPT.len()];
+    matches!(file::read_start(path, &mut text), Ok(length) if length == text.len() && text == KEPT)
+}
+
+/// Marks the segment of this file as kept. A file with other contents stays as it is: it is the
+/// user's own, and its segment cannot be told from an orphan.
+pub(super) fn mark_kept(path: &str) -> io::Result<()> {
+    let fd = file::open(path, Access::ReadWrite)?;
+    if file::status(&fd)?.size == 0 {
+        file::write_start(fd.as_fd(), KEPT)?;
+    }
+    Ok(())
+}
+
+/// Forgets that the segment of this file was kept, so that the file can go with it.
+pub(super) fn forget_kept(path: &str) -> io::Result<()> {
+    if is_kept(path) {
+        file::empty(file::open(path, Access::ReadWrite)?.as_fd())?;
+    }
+    Ok(())
+}
+
+/// Says why a key file could not be used.
+pub(super) fn explain(cause: io::Error, path: &str, op: Op) -> Error {
+    let kind = cause.kind();
+    let error = Error::os(op, cause);
+    match kind {
+        io::ErrorKind::NotFound => error
+            .detail(format!(
+                "the key file {path} cannot be made: its directory does not exist"
+            ))
+            .with_kind(ErrorKind::InvalidKey),
+        io::ErrorKind::InvalidFilename => error.detail(format!(
+            "the path of the key file has a name of more than 255 bytes: {} in all",
+            path.len()
+        )),
+        io::ErrorKind::PermissionDenied => {
+            error.detail(format!("permission denied at the key file {path}"))
+        }
+        _ => error.detail(format!("the key file {path} cannot be used")),
+    }
+}

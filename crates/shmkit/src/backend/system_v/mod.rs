@@ -1,0 +1,5 @@
+//! System V segments and semaphores: kernel objects found through the inode of a key file.
+
+pub(crate) mod key_file;
+pub(crate) mod segment;
+pub(crate) mod semaphore;

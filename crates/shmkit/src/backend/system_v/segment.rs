@@ -1,0 +1,440 @@
+//! A System V segment: created, attached and removed under its lock, as Qt does, so that nobody
+//! loses it in between. The kernel counts who is attached.
+
+use std::io;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use super::key_file::{self, KeyFile};
+use super::semaphore::{Semaphore, Taken};
+use crate::backend::{
+    Detached, Grant, InUse, Lifetime, Origin, Orphans, Removal, Spec, bytes, semaphore_key,
+    user_name,
+};
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::key::NativeIpcKey;
+use crate::mapping::Access;
+use crate::sys::system_v::{self, SegmentStatus};
+
+/// An attached segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    at: NonNull<u8>,
+    id: i32,
+    file: KeyFile,
+    path: String,
+    pub(crate) size: usize,
+    pub(crate) mode: u32,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) origin: Origin,
+}
+
+// SAFETY: `at` is an address of memory shared between processes; only `detach` uses it.
+#[expect(
+    unsafe_code,
+    reason = "the address makes the type neither Send nor Sync by itself"
+)]
+unsafe impl Send for Segment {}
+// SAFETY: as above; there are no methods on `&self` that use it.
+#[expect(unsafe_code, reason = "as above")]
+unsafe impl Sync for Segment {}
+
+/// How long a creator waits for somebody who holds the lock of a segment that nobody is attached
+/// to: another creator, or one that is just leaving.
+const CREATE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long one who attaches or leaves waits for the lock. Who holds it longer works with the
+/// segment, is therefore attached, and so keeps it from being removed.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How often a key file or a segment may vanish under us before we say so.
+const ATTEMPTS: u32 = 1000;
+
+/// Makes a segment; an orphan of the key is removed first.
+pub(crate) fn create(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<(Segment, Semaphore)> {
+    let (path, project) = key_file::parts(key, op)?;
+    // Said before anything is made that would have to be removed again.
+    if let Ok(file) = KeyFile::find(path, project) {
+        refuse_taken(&file, path, op).map_err(|error| error.on(key))?;
+    }
+    let semaphore = open_semaphore(key, spec, op)?;
+    let taken = lock_for_create(&semaphore, op).map_err(|error| error.on(key))?;
+    let created = create_locked(path, project, spec, op);
+    match &created {
+        // New data are right, whoever died with the old ones.
+        Ok(_) => taken.0.give(true),
+        Err(_) => {
+            leave_nothing(path, project, &semaphore);
+            give_unchanged(taken);
+        }
+    }
+    Ok((created.map_err(|error| error.on(key))?, semaphore))
+}
+
+fn open_semaphore(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Semaphore> {
+    Semaphore::open(&semaphore_key(key), 1, spec.mode, spec.trust, op)
+        .map_err(|error| error.on(key))
+}
+
+fn lock_for_create(semaphore: &Semaphore, op: Op) -> Result<(Taken, Grant)> {
+    match semaphore.lock_within(CREATE_PATIENCE) {
+        Ok(Some(taken)) => Ok(taken),
+        Ok(None) => Err(Error::new(op, ErrorKind::TimedOut).detail(format!(
+            "its lock has been held for {} s by {}",
+            CREATE_PATIENCE.as_secs(),
+            crate::backend::name_suspects(&semaphore.suspects().unwrap_or_default()),
+        ))),
+        Err(error) => Err(Error::os(op, error)),
+    }
+}
+
+/// An error if the key has a segment that may not be reclaimed.
+fn refuse_taken(file: &KeyFile, path: &str, op: Op) -> Result<Option<i32>> {
+    let exists = || Error::new(op, ErrorKind::AlreadyExists);
+    let id = match system_v::find_segment(file.ipc_key) {
+        Ok(id) => id,
+        Err(error) if is_gone(&error) => return Ok(None),
+        Err(error) => return Err(exists().detail("it already exists").because(error)),
+    };
+    let status = match system_v::segment_status(id) {
+        Ok(status) => status,
+        Err(error) if is_gone(&error) => return Ok(None),
+        Err(error) => {
+            return Err(exists()
+                .detail("it already exists, and belongs to another user")
+                .because(error)
+                .with_kind(ErrorKind::ForeignOwner));
+        }
+    };
+    if status.attached > 0 {
+        return Err(exists().detail("it already exists and is in use"));
+    }
+    if key_file::is_kept(path) {
+        return Err(exists()
+            .detail("it already exists, and is kept")
+            .hint("attach to it, or remove it by name (`shmkit rm`)"));
+    }
+    if !crate::backend::Owners::Mine.admits(status.owner) {
+        return Err(foreign(&status, op));
+    }
+    Ok(Some(id))
+}
+
+fn foreign(status: &SegmentStatus, op: Op) -> Error {
+    Error::new(op, ErrorKind::ForeignOwner)
+        .detail(format!(
+            "it belongs to {}, not to you",
+            user_name(status.owner)
+        ))
+        .hint("accept that owner in the options if you trust it, or choose another name")
+}
+
+fn create_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment> {
+    let mut origin = Origin::Created;
+    for _ in 0..ATTEMPTS {
+        let (file, _) = KeyFile::find_or_make(path, project)
+            .map_err(|error| key_file::explain(error, path, op))?;
+        if let Some(orphan) = refuse_taken(&file, path, op)? {
+            match system_v::remove_segment(orphan) {
+                Err(error) if !is_gone(&error) => return Err(Error::os(op, error)),
+                _ => origin = Origin::Reclaimed,
+            }
+        }
+        let id = match system_v::create_segment(file.ipc_key, spec.size, spec.mode, spec.reserve) {
+            Ok(id) => id,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            Err(error) => return Err(explain_size(error, spec.size, op)),
+        };
+        let at = match system_v::attach(id, Access::ReadWrite) {
+            Ok(at) => at,
+            Err(error) => {
+                let _ = system_v::remove_segment(id);
+                return Err(explain_size(error, spec.size, op));
+            }
+        };
+        let Spec {
+            size,
+            mode,
+            lifetime,
+            ..
+        } = *spec;
+        let path = path.to_owned();
+        let segment = Segment {
+            at,
+            id,
+            file,
+            path,
+            size,
+            mode,
+            lifetime,
+            origin,
+        };
+        let marked = match lifetime {
+            Lifetime::Kept => key_file::mark_kept(&segment.path),
+            Lifetime::Ephemeral => Ok(()),
+        };
+        // A segment whose key file was removed meanwhile is one that newcomers do not find.
+        if marked.is_ok() && file.is_current(&segment.path) {
+            return Ok(segment);
+        }
+        segment.leave();
+        let _ = system_v::remove_segment(id);
+        marked.map_err(|error| key_file::explain(error, &segment.path, op))?;
+    }
+    Err(Error::new(op, ErrorKind::Os).detail("its key file was removed by others again and again"))
+}
+
+/// After a create that failed: removes what it made and nobody uses. Under the lock.
+fn leave_nothing(path: &str, project: u8, semaphore: &Semaphore) {
+    if let Ok(file) = KeyFile::find(path, project)
+        && system_v::find_segment(file.ipc_key).is_err_and(|error| is_gone(&error))
+    {
+        file.remove(path);
+        let _ = semaphore.remove();
+    }
+}
+
+/// Attaches to a segment that exists; `None` if it was an orphan and is removed.
+pub(crate) fn attach(
+    key: &NativeIpcKey,
+    spec: &Spec,
+    op: Op,
+) -> Result<Option<(Segment, Option<Semaphore>)>> {
+    let (path, project) = key_file::parts(key, op)?;
+    let exists = KeyFile::find(path, project).and_then(|file| system_v::find_segment(file.ipc_key));
+    // Said before the semaphore is made, which would be left behind.
+    exists.map_err(|error| explain_missing(error, path, op).on(key))?;
+    // Who may only read cannot lock, and attaches without: it removes nothing either.
+    let semaphore = match open_semaphore(key, spec, op) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => None,
+        semaphore => Some(semaphore?),
+    };
+    let taken = match &semaphore {
+        Some(semaphore) => semaphore
+            .lock_within(PATIENCE)
+            .map_err(|error| Error::os(op, error).on(key))?,
+        None => None,
+    };
+    let attached = attach_locked(path, project, spec, op).map_err(|error| error.on(key));
+    let attached = match (attached, spec.orphans, &semaphore, taken.is_some()) {
+        (Ok(segment), Orphans::Remove, Some(lock), true) if segment.is_orphan() => {
+            segment.leave();
+            segment
+                .remove(lock)
+                .map(|_| None)
+                .map_err(|error| Error::os(op, error).on(key))
+        }
+        (attached, ..) => attached.map(Some),
+    };
+    if let Some(taken) = taken {
+        give_unchanged(taken);
+    }
+    Ok(attached?.map(|segment| (segment, semaphore)))
+}
+
+/// Gives the lock back as it was got: we have not looked at the data, so the next one who takes it
+/// must still learn that an owner died.
+fn give_unchanged((taken, grant): (Taken, Grant)) {
+    taken.give(grant == Grant::Clean);
+}
+
+fn attach_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment> {
+    for _ in 0..ATTEMPTS {
+        let missing = |error| explain_missing(error, path, op);
+        let file = KeyFile::find(path, project).map_err(missing)?;
+        let id = system_v::find_segment(file.ipc_key).map_err(missing)?;
+        let at = match system_v::attach(id, spec.access) {
+            Ok(at) => at,
+            Err(error) if is_gone(&error) => continue,
+            Err(error) => return Err(explain_missing(error, path, op)),
+        };
+        let status = match system_v::segment_status(id) {
+            Ok(status) => status,
+            Err(error) => {
+                leave(at);
+                return Err(explain_missing(error, path, op));
+            }
+        };
+        let lifetime = if key_file::is_kept(path) {
+            Lifetime::Kept
+        } else {
+            Lifetime::Ephemeral
+        };
+        let origin = match lifetime {
+            Lifetime::Ephemeral if status.attached == 1 => Origin::Adopted,
+            _ => Origin::Attached,
+        };
+        let SegmentStatus { size, mode, .. } = status;
+        let segment = Segment {
+            at,
+            id,
+            file,
+            path: path.to_owned(),
+            size,
+            mode,
+            lifetime,
+            origin,
+        };
+        if status.removed {
+            segment.leave();
+            continue;
+        }
+        if !spec.trust.admits(status.owner) {
+            segment.leave();
+            return Err(foreign(&status, op));
+        }
+        return Ok(segment);
+    }
+    Err(Error::new(op, ErrorKind::Os).detail("it was removed by others again and again"))
+}
+
+#[expect(unsafe_code, reason = "shmdt")]
+fn leave(at: NonNull<u8>) {
+    // SAFETY: `at` came from `system_v::attach`, and views borrow the segment that is consumed.
+    let left = unsafe { system_v::detach(at) };
+    debug_assert!(left.is_ok(), "it was attached");
+}
+
+impl Segment {
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        self.at
+    }
+
+    fn leave(&self) {
+        leave(self.at);
+    }
+
+    /// Leaves the segment; the last one out removes it, with its semaphore and key files.
+    pub(crate) fn detach(
+        self,
+        key: &NativeIpcKey,
+        removal: Removal,
+        semaphore: Option<&Semaphore>,
+    ) -> Result<Detached> {
+        self.leave();
+        let removes = match removal {
+            Removal::Always => true,
+            Removal::IfEphemeral => self.lifetime == Lifetime::Ephemeral,
+            Removal::Never => false,
+        };
+        if !removes || !self.is_unused() {
+            return Ok(Detached::Remains);
+        }
+        let Some(semaphore) = semaphore else {
+            return Ok(Detached::Remains);
+        };
+        // Nobody is attached. Who holds the lock now is about to attach or has just left as we
+        // have; the former will be the last one then.
+        let taken = semaphore
+            .lock_within(PATIENCE)
+            .map_err(|error| Error::os(Op::Detach, error).on(key))?;
+        if taken.is_none() {
+            return Ok(Detached::Remains);
+        }
+        let removed = match self.is_unused() && !key_file::is_kept(&self.path) {
+            true => self.remove(semaphore),
+            false => Ok(Detached::Remains),
+        };
+        if let Some(taken) = taken {
+            give_unchanged(taken);
+        }
+        removed.map_err(|error| Error::os(Op::Detach, error).on(key))
+    }
+
+    fn is_orphan(&self) -> bool {
+        self.origin == Origin::Adopted
+    }
+
+    fn is_unused(&self) -> bool {
+        system_v::segment_status(self.id).is_ok_and(|status| status.attached == 0)
+    }
+
+    /// Removes everything. Under the lock, which goes with it.
+    fn remove(&self, semaphore: &Semaphore) -> io::Result<Detached> {
+        match system_v::remove_segment(self.id) {
+            // Another user's, who is not here any more; its next creator will reclaim it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Ok(Detached::Remains);
+            }
+            result => result?,
+        }
+        self.file.remove(&self.path);
+        let _ = semaphore.remove();
+        Ok(Detached::Removed)
+    }
+}
+
+/// Removes a segment by name, with its semaphore and key files.
+pub(crate) fn remove(key: &NativeIpcKey, spec: &Spec, in_use: InUse) -> Result<()> {
+    let op = Op::Remove;
+    let (path, project) = key_file::parts(key, op)?;
+    let missing = |error| explain_missing(error, path, op).on(key);
+    let file = KeyFile::find(path, project).map_err(missing)?;
+    system_v::find_segment(file.ipc_key).map_err(missing)?;
+    let semaphore = open_semaphore(key, spec, op)?;
+    let taken = lock_for_create(&semaphore, op).map_err(|error| error.on(key));
+    let taken = match (taken, in_use) {
+        (Ok(taken), _) => Some(taken),
+        (Err(_), InUse::RemoveAnyway) => None,
+        (Err(error), InUse::Refuse) => return Err(error),
+    };
+    let removed = remove_locked(&file, path, &semaphore, in_use).map_err(|error| error.on(key));
+    if let Some(taken) = taken {
+        give_unchanged(taken);
+    }
+    removed
+}
+
+fn remove_locked(file: &KeyFile, path: &str, semaphore: &Semaphore, in_use: InUse) -> Result<()> {
+    let op = Op::Remove;
+    let missing = |error| explain_missing(error, path, op);
+    let id = system_v::find_segment(file.ipc_key).map_err(missing)?;
+    let status = system_v::segment_status(id).map_err(missing)?;
+    if status.attached > 0 && in_use == InUse::Refuse {
+        return Err(Error::new(op, ErrorKind::InUse)
+            .detail(format!("{} are attached to it", status.attached))
+            .hint("end those programs first, or ask for it to be removed all the same"));
+    }
+    system_v::remove_segment(id).map_err(missing)?;
+    let _ = key_file::forget_kept(path);
+    file.remove(path);
+    if status.attached == 0 {
+        let _ = semaphore.remove();
+    }
+    Ok(())
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOENT | libc::EIDRM | libc::EINVAL)
+    )
+}
+
+fn explain_missing(cause: io::Error, path: &str, op: Op) -> Error {
+    match cause.raw_os_error() {
+        Some(libc::ENOENT | libc::EIDRM | libc::EINVAL) => Error::new(op, ErrorKind::NotFound),
+        Some(libc::EACCES | libc::EPERM) => {
+            Error::os(op, cause).detail("permission denied by its owner and mode")
+        }
+        _ => Error::os(op, cause).detail(format!("the kernel refused (key file {path})")),
+    }
+}
+
+fn explain_size(cause: io::Error, size: usize, op: Op) -> Error {
+    let size = bytes(size as u64);
+    match cause.raw_os_error() {
+        Some(libc::EINVAL) => Error::os(op, cause)
+            .detail(format!("{size} is more than kernel.shmmax allows, or less than 1 byte"))
+            .with_kind(ErrorKind::InvalidSize),
+        Some(libc::ENOSPC) => Error::os(op, cause)
+            .detail("all System V segments (kernel.shmmni) or all their memory (kernel.shmall) are in use")
+            .hint("see `ipcs -ls` and `shmkit ls`; remove unused ones or raise the limit with sysctl")
+            .with_kind(ErrorKind::OutOfResources),
+        Some(libc::ENOMEM) => Error::os(op, cause)
+            .detail(format!("no memory or address space for {size}"))
+            .hint("see `ulimit -v`, the container's memory limit and `free -m`")
+            .with_kind(ErrorKind::OutOfSpace),
+        _ => Error::os(op, cause),
+    }
+}

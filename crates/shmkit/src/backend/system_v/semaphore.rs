@@ -1,0 +1,391 @@
+//! A System V semaphore, the same that Qt uses: number 0 of the set is Qt's lock, with `SEM_UNDO`,
+//! so that the kernel gives it back when its holder dies.
+//!
+//! The kernel gives it back without a word. So a set that we make has a second semaphore, which Qt
+//! never looks at: the lock is taken in one operation that also raises this *mark*, without undo,
+//! and given back in one that lowers it. Whoever gets the lock while the mark is up knows that the
+//! one before did not give it back: it died, or a Qt `create()` reset the lock under it. A set that
+//! Qt made has no room for the mark, and there an owner's death cannot be told.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::key_file::{self, KeyFile};
+use crate::backend::{Grant, Owners, Suspect, user_name};
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::key::NativeIpcKey;
+use crate::sys::fork;
+use crate::sys::process;
+use crate::sys::system_v::{self, Step};
+
+const LOCK: u16 = 0;
+const MARK: u16 = 1;
+const COUNT: u16 = 2;
+
+/// How long a sleeper goes without looking whether the set was ever finished.
+const SLICE: Duration = Duration::from_secs(1);
+
+/// How often a set may vanish under us before we say so.
+const ATTEMPTS: u32 = 1000;
+
+/// A semaphore by key.
+#[derive(Debug)]
+pub(crate) struct Semaphore {
+    path: String,
+    project: u8,
+    value: u32,
+    mode: u32,
+    trust: Owners,
+    id: AtomicI32,
+    marked: AtomicBool,
+    /// Held while the set is looked for again.
+    reopening: Mutex<()>,
+}
+
+/// What a guard must give back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    id: i32,
+    marked: bool,
+    generation: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Set {
+    id: i32,
+    marked: bool,
+}
+
+const fn take(wait: bool) -> Step {
+    Step {
+        semaphore: LOCK,
+        by: -1,
+        undo: true,
+        wait,
+    }
+}
+
+const GIVE: Step = Step {
+    semaphore: LOCK,
+    by: 1,
+    undo: true,
+    wait: false,
+};
+/// A lock that is held has the value 0. If it has not, Qt reset it, and giving would make it 2:
+/// two could hold it from then on.
+const IF_HELD: Step = Step {
+    semaphore: LOCK,
+    by: 0,
+    undo: false,
+    wait: false,
+};
+const IF_UNMARKED: Step = Step {
+    semaphore: MARK,
+    by: 0,
+    undo: false,
+    wait: false,
+};
+const RAISE_MARK: Step = Step {
+    semaphore: MARK,
+    by: 1,
+    undo: false,
+    wait: false,
+};
+const LOWER_MARK: Step = Step {
+    semaphore: MARK,
+    by: -1,
+    undo: false,
+    wait: false,
+};
+
+impl Semaphore {
+    /// Opens the semaphore of `key`, or makes it with `value`.
+    pub(crate) fn open(
+        key: &NativeIpcKey,
+        value: u32,
+        mode: u32,
+        trust: Owners,
+        op: Op,
+    ) -> Result<Self> {
+        let (path, project) = key_file::parts(key, op)?;
+        let semaphore = Self {
+            path: path.to_owned(),
+            project,
+            value,
+            mode: semaphore_mode(mode),
+            trust,
+            id: AtomicI32::new(-1),
+            marked: false.into(),
+            reopening: Mutex::new(()),
+        };
+        semaphore
+            .reopen(-1)
+            .map_err(|cause| semaphore.explain(cause, op))?;
+        Ok(semaphore)
+    }
+
+    fn set(&self) -> Set {
+        Set {
+            id: self.id.load(Ordering::Acquire),
+            marked: self.marked.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Finds or makes the set again after the one of id `gone` was removed.
+    #[cold]
+    fn reopen(&self, gone: i32) -> io::Result<()> {
+        let _one_thread = self
+            .reopening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if self.set().id != gone {
+            return Ok(());
+        }
+        for _ in 0..ATTEMPTS {
+            let (file, _) = KeyFile::find_or_make(&self.path, self.project)?;
+            let set = match self.find_or_make(&file) {
+                // Removed between two looks.
+                Err(error) if is_gone(&error) => continue,
+                result => result?,
+            };
+            // A set whose key file was removed meanwhile is one that newcomers do not find.
+            if file.is_current(&self.path) {
+                self.marked.store(set.marked, Ordering::Relaxed);
+                self.id.store(set.id, Ordering::Release);
+                return Ok(());
+            }
+        }
+        Err(io::Error::other(
+            "the semaphore was removed by others again and again",
+        ))
+    }
+
+    fn find_or_make(&self, file: &KeyFile) -> io::Result<Set> {
+        match system_v::find_set(file.ipc_key) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            found => {
+                let id = found?;
+                let status = system_v::set_status(id)?;
+                if !self.trust.admits(status.owner) {
+                    return Err(io::Error::other(ForeignSet(status.owner)));
+                }
+                return Ok(Set {
+                    id,
+                    marked: status.count > MARK.into(),
+                });
+            }
+        }
+        match system_v::create_set(file.ipc_key, COUNT, self.mode) {
+            Ok(id) => {
+                let value = self.value.try_into().unwrap_or(i32::MAX);
+                system_v::set_value(id, LOCK, value)?;
+                Ok(Set { id, marked: true })
+            }
+            // Another was faster; find it in the next round.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(io::Error::from_raw_os_error(libc::EIDRM))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the lock if it is free.
+    pub(crate) fn try_lock(&self) -> io::Result<Option<(Taken, Grant)>> {
+        self.lock_once(None)
+    }
+
+    /// Takes the lock, sleeping at most `limit`; `None` if it was not to be had.
+    pub(crate) fn lock_within(&self, limit: Duration) -> io::Result<Option<(Taken, Grant)>> {
+        let begun = Instant::now();
+        loop {
+            let left = limit.saturating_sub(begun.elapsed());
+            if let Some(taken) = self.lock_once(Some(left.min(SLICE)))? {
+                return Ok(Some(taken));
+            }
+            self.finish_birth()?;
+            if left.is_zero() {
+                return Ok(None);
+            }
+        }
+    }
+
+    #[inline]
+    fn lock_once(&self, limit: Option<Duration>) -> io::Result<Option<(Taken, Grant)>> {
+        let wait = limit.is_some();
+        loop {
+            let set = self.set();
+            let Set { id, marked } = set;
+            let locked = match marked {
+                true => system_v::operate(id, [take(wait), IF_UNMARKED, RAISE_MARK], limit),
+                false => system_v::operate(id, [take(wait)], limit),
+            };
+            match locked {
+                Ok(()) => return Ok(Some((Self::taken(set), Grant::Clean))),
+                Err(error) if is_gone(&error) => self.reopen(id)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) if !marked => return Ok(None),
+                // Held, or free with the mark up.
+                Err(_) => match system_v::operate(id, [take(false)], None) {
+                    Ok(()) => return Ok(Some((Self::taken(set), Grant::OwnerDied))),
+                    Err(error) if is_gone(&error) => self.reopen(id)?,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+    }
+
+    fn taken(Set { id, marked }: Set) -> Taken {
+        Taken {
+            id,
+            marked,
+            generation: fork::generation(),
+        }
+    }
+
+    /// A set is made in two steps, and its maker may die between them. Then nobody ever operated
+    /// on it, and its value is 0; the second step is done for the dead.
+    fn finish_birth(&self) -> io::Result<()> {
+        let id = self.set().id;
+        let unfinished = || -> io::Result<bool> {
+            Ok(system_v::set_status(id)?.last_operation == 0
+                && system_v::value(id, LOCK)? == 0
+                && system_v::last_pid(id, LOCK)?.is_none())
+        };
+        match unfinished() {
+            Ok(true) => system_v::set_value(id, LOCK, 1),
+            Err(error) if !is_gone(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes one of the value, at once or within `limit`; with undo, as Qt does.
+    pub(crate) fn acquire_within(&self, limit: Option<Duration>) -> io::Result<bool> {
+        let limit = limit.map(|limit| limit.min(SLICE));
+        loop {
+            let id = self.set().id;
+            match system_v::operate(id, [take(limit.is_some())], limit) {
+                Ok(()) => return Ok(true),
+                Err(error) if is_gone(&error) => self.reopen(id)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Adds `by` to the value, in one operation.
+    pub(crate) fn release(&self, by: i16) -> io::Result<()> {
+        loop {
+            let id = self.set().id;
+            match system_v::operate(id, [Step { by, ..GIVE }], None) {
+                Err(error) if is_gone(&error) => self.reopen(id)?,
+                result => return result,
+            }
+        }
+    }
+
+    /// Sets the value, whoever has or waits for it: Qt's mode *Create*.
+    pub(crate) fn reset(&self, value: u32) -> io::Result<()> {
+        system_v::set_value(self.set().id, LOCK, value.try_into().unwrap_or(i32::MAX))
+    }
+
+    /// The value.
+    pub(crate) fn value(&self) -> io::Result<u32> {
+        Ok(system_v::value(self.set().id, LOCK)?
+            .try_into()
+            .unwrap_or(0))
+    }
+
+    /// Who operated last: while it is locked, the holder.
+    pub(crate) fn suspects(&self) -> io::Result<Vec<Suspect>> {
+        let Some(pid) = system_v::last_pid(self.set().id, LOCK)? else {
+            return Ok(Vec::new());
+        };
+        let program = process::program(pid).unwrap_or_else(|| "ended".to_owned());
+        Ok(vec![Suspect {
+            pid,
+            program,
+            holds: true,
+        }])
+    }
+
+    /// Removes the set, and its key file if that was made for it. Only under the lock.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        let file = KeyFile::find(&self.path, self.project);
+        system_v::remove_set(self.set().id)?;
+        if let Ok(file) = file {
+            file.remove(&self.path);
+        }
+        Ok(())
+    }
+
+    fn explain(&self, cause: io::Error, op: Op) -> Error {
+        if let Some(ForeignSet(owner)) = cause.get_ref().and_then(|inner| inner.downcast_ref()) {
+            return Error::new(op, ErrorKind::ForeignOwner)
+                .detail(format!(
+                    "its semaphore belongs to {}, not to you",
+                    user_name(*owner)
+                ))
+                .hint("accept that owner in the options if you trust it");
+        }
+        match cause.raw_os_error() {
+            Some(libc::ENOSPC) => Error::os(op, cause)
+                .detail("the system has no semaphores left")
+                .hint("see `ipcs -ls`; remove unused ones or raise kernel.sem")
+                .with_kind(ErrorKind::OutOfResources),
+            Some(libc::EACCES | libc::EPERM) => {
+                Error::os(op, cause).detail("permission denied at its semaphore or the key file")
+            }
+            _ => key_file::explain(cause, &self.path, op),
+        }
+    }
+}
+
+/// A set of another user, on its way into an error.
+#[derive(Debug)]
+struct ForeignSet(u32);
+
+impl std::fmt::Display for ForeignSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the semaphore belongs to user {}", self.0)
+    }
+}
+
+impl std::error::Error for ForeignSet {}
+
+impl Taken {
+    /// Gives the lock back. `recovered`: the data are right, also after an owner's death.
+    pub(crate) fn give(self, recovered: bool) {
+        // A forked child inherits the guard, not the lock: the kernel gave it no undo entry.
+        if self.generation != fork::generation() {
+            return;
+        }
+        let Self { id, marked, .. } = self;
+        let given = match marked && recovered {
+            true => system_v::operate(id, [IF_HELD, GIVE, LOWER_MARK], None),
+            false => system_v::operate(id, [IF_HELD, GIVE], None),
+        };
+        // EAGAIN: Qt has reset the lock under us, and there is nothing to give back but the mark.
+        // Anything else: the set is gone, and the lock with it.
+        if marked && recovered && given.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock) {
+            let _ = system_v::operate(id, [LOWER_MARK], None);
+        }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIDRM | libc::EINVAL))
+}
+
+/// Whoever may read or write the segment may lock it, and locking is altering.
+fn semaphore_mode(mode: u32) -> u32 {
+    [6, 3, 0]
+        .into_iter()
+        .filter(|class| mode >> class & 0o6 != 0)
+        .map(|class| 0o6 << class)
+        .sum()
+}

@@ -1,0 +1,15 @@
+//! Shared memory that behaves.
+
+mod backend;
+mod error;
+pub mod key;
+mod lock;
+pub mod mapping;
+mod segment;
+mod sys;
+
+pub use backend::{Detached, InUse, Lifetime, Origin, Owners};
+pub use error::{Error, ErrorKind, Op, Result};
+pub use lock::{Acquired, Guard, Recovery};
+pub use mapping::{Access, View};
+pub use segment::{Options, SharedMemory};

@@ -1,0 +1,249 @@
+//! How a segment is made and attached to.
+
+use std::time::{Duration, Instant};
+
+use super::SharedMemory;
+use crate::backend::{self, InUse, Lifetime, Orphans, Owners, Removal, Spec};
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::key::NativeIpcKey;
+use crate::mapping::Access;
+
+/// How [`create_or_attach`](Options::create_or_attach) may spend running after a name that others
+/// make and remove all the time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How a segment is made and attached to: setters, then a verb.
+///
+/// ```
+/// use shmkit::{SharedMemory, key::NativeIpcKey};
+///
+/// # fn main() -> shmkit::Result<()> {
+/// # let name = format!("shmkit-doc-options-{}", std::process::id());
+/// let key = NativeIpcKey::platform_safe(&name);
+/// let segment = SharedMemory::options().size(64 << 10).mode(0o660).create(&key)?;
+/// assert_eq!(segment.size(), 64 << 10);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Options {
+    spec: Spec,
+    lock_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            spec: Spec {
+                size: 0,
+                mode: 0o600,
+                access: Access::ReadWrite,
+                reserve: true,
+                lifetime: Lifetime::Ephemeral,
+                trust: Owners::Mine,
+                removal: Removal::IfEphemeral,
+                orphans: Orphans::Adopt,
+            },
+            lock_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Options {
+    /// The defaults: what each setter says.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the size in bytes, 1 to `isize::MAX`. Needed by `create` and `create_or_attach`;
+    /// `attach` ignores it. There is no default.
+    ///
+    /// The segment has exactly this size where the platform allows (Linux does). The memory behind
+    /// it comes in whole pages.
+    pub fn size(&mut self, bytes: usize) -> &mut Self {
+        self.spec.size = bytes;
+        self
+    }
+
+    /// Sets who may attach to a new segment, as `chmod` does: read and write permission of the
+    /// owner, the group and the others. Default `0o600`: this user only. The umask does not
+    /// matter. Whoever may read or write a segment may lock it.
+    pub fn mode(&mut self, permissions: u32) -> &mut Self {
+        self.spec.mode = permissions & 0o666;
+        self
+    }
+
+    /// Sets how `attach` attaches. Default [`Access::ReadWrite`].
+    ///
+    /// With [`Access::ReadOnly`] the processor enforces it: a write into the mapping ends the
+    /// process with SIGSEGV. The safe API has no way to write one. Segments that this handle
+    /// creates are always read-write.
+    pub fn access(&mut self, access: Access) -> &mut Self {
+        self.spec.access = access;
+        self
+    }
+
+    /// Sets how long a new segment exists. Default [`Lifetime::Ephemeral`]: it goes with its last
+    /// user.
+    pub fn lifetime(&mut self, lifetime: Lifetime) -> &mut Self {
+        self.spec.lifetime = lifetime;
+        self
+    }
+
+    /// Sets whether memory for the whole segment is taken when it is created. Default `true`: a
+    /// lack of it is an error at once. With `false` memory is taken page by page when it is first
+    /// touched, and a lack of it then ends the process with SIGBUS; for sparse giants.
+    ///
+    /// # Platform-specific behavior
+    /// System V segments are only accounted for (`false`: `SHM_NORESERVE`); their pages are
+    /// always taken when they are first touched.
+    pub fn reserve(&mut self, reserve: bool) -> &mut Self {
+        self.spec.reserve = reserve;
+        self
+    }
+
+    /// Sets whose segments are accepted. Default [`Owners::Mine`]: this user's and root's. Anybody
+    /// may have taken the name in a directory that everybody may write to.
+    pub fn owners(&mut self, owners: Owners) -> &mut Self {
+        self.spec.trust = owners;
+        self
+    }
+
+    /// Sets how long [`SharedMemory::lock`] waits. Default 30 seconds.
+    pub fn lock_timeout(&mut self, limit: Duration) -> &mut Self {
+        self.lock_timeout = limit;
+        self
+    }
+
+    /// Sets what the last one out does: the face of Qt removes segments that it did not make.
+    pub(crate) fn removal(&mut self, removal: Removal) -> &mut Self {
+        self.spec.removal = removal;
+        self
+    }
+
+    /// Creates a segment of zeros. It appears under its name complete or not at all.
+    ///
+    /// An orphan that has the name is removed first: an ephemeral segment that nobody is attached
+    /// to any more, because its users were killed.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if somebody is attached to a segment of that
+    /// key, or it is kept, or not ours; [`InvalidSize`](ErrorKind::InvalidSize);
+    /// [`InvalidKey`](ErrorKind::InvalidKey); [`OutOfSpace`](ErrorKind::OutOfSpace);
+    /// [`OutOfResources`](ErrorKind::OutOfResources); [`ForeignOwner`](ErrorKind::ForeignOwner) and
+    /// [`NotASegment`](ErrorKind::NotASegment) if something else has the name;
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied); [`Unsupported`](ErrorKind::Unsupported).
+    pub fn create(&self, key: &NativeIpcKey) -> Result<SharedMemory> {
+        self.check_size(key, Op::Create)?;
+        let (segment, lock) = backend::create(key, &self.spec, Op::Create)?;
+        Ok(self.handle(key, segment, lock))
+    }
+
+    /// Attaches to a segment that exists.
+    ///
+    /// An orphan is attached like any other; [`SharedMemory::origin`] tells.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound); [`PermissionDenied`](ErrorKind::PermissionDenied);
+    /// [`ForeignOwner`](ErrorKind::ForeignOwner) and [`NotASegment`](ErrorKind::NotASegment) if
+    /// something else has the name; [`OutOfSpace`](ErrorKind::OutOfSpace) without enough address
+    /// space; [`OutOfResources`](ErrorKind::OutOfResources);
+    /// [`InvalidKey`](ErrorKind::InvalidKey); [`Unsupported`](ErrorKind::Unsupported).
+    pub fn attach(&self, key: &NativeIpcKey) -> Result<SharedMemory> {
+        let spec = Spec {
+            orphans: Orphans::Adopt,
+            ..self.spec.clone()
+        };
+        match backend::attach(key, &spec, Op::Attach)? {
+            Some((segment, lock)) => Ok(self.handle(key, segment, lock)),
+            None => Err(Error::new(Op::Attach, ErrorKind::NotFound).on(key)),
+        }
+    }
+
+    /// Attaches to a segment that somebody uses or that is kept, and creates it otherwise. However
+    /// many do this at once, one creates and the others attach. An orphan is removed and created
+    /// anew.
+    ///
+    /// The segment that it attaches to may have another [size](SharedMemory::size) than the one
+    /// asked for.
+    ///
+    /// # Errors
+    /// As `create` and `attach`, but neither `AlreadyExists` nor `NotFound`.
+    pub fn create_or_attach(&self, key: &NativeIpcKey) -> Result<SharedMemory> {
+        let op = Op::CreateOrAttach;
+        self.check_size(key, op)?;
+        let spec = Spec {
+            orphans: Orphans::Remove,
+            ..self.spec.clone()
+        };
+        let deadline = Instant::now() + PATIENCE;
+        let mut removed_orphan = false;
+        loop {
+            match backend::attach(key, &spec, op) {
+                Ok(Some((segment, lock))) => return Ok(self.handle(key, segment, lock)),
+                Ok(None) => removed_orphan = true,
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                Err(_) => {}
+            }
+            match backend::create(key, &spec, op) {
+                Ok((segment, lock)) => {
+                    let mut made = self.handle(key, segment, lock);
+                    made.reclaimed = removed_orphan;
+                    return Ok(made);
+                }
+                // Another was faster; or everybody left meanwhile, and we shall be faster.
+                Err(error)
+                    if error.kind() == ErrorKind::AlreadyExists && Instant::now() < deadline => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Removes a segment by name, with its lock. For kept segments and for cleaning up; ephemeral
+    /// ones go by themselves.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound); [`InUse`](ErrorKind::InUse) if somebody is attached and
+    /// `in_use` refuses that; [`PermissionDenied`](ErrorKind::PermissionDenied) if it belongs to
+    /// another user; [`NotASegment`](ErrorKind::NotASegment).
+    pub fn remove(&self, key: &NativeIpcKey, in_use: InUse) -> Result<()> {
+        backend::remove(key, &self.spec, in_use)
+    }
+
+    fn check_size(&self, key: &NativeIpcKey, op: Op) -> Result<()> {
+        let refused = |why: &str| {
+            Err(Error::new(op, ErrorKind::InvalidSize)
+                .on(key)
+                .detail(why)
+                .hint("a segment has 1 to isize::MAX bytes"))
+        };
+        match self.spec.size {
+            0 => refused("the size is 0 or was not given"),
+            size if isize::try_from(size).is_err() => {
+                refused(&format!("{size} bytes is too large"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn handle(
+        &self,
+        key: &NativeIpcKey,
+        segment: backend::Segment,
+        lock: Option<backend::Semaphore>,
+    ) -> SharedMemory {
+        let access = match segment.origin() {
+            backend::Origin::Created | backend::Origin::Reclaimed => Access::ReadWrite,
+            _ => self.spec.access,
+        };
+        let Spec { trust, removal, .. } = self.spec;
+        SharedMemory::new(
+            key.clone(),
+            segment,
+            lock,
+            access,
+            trust,
+            removal,
+            self.lock_timeout,
+        )
+    }
+}

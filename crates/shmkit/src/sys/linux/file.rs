@@ -1,0 +1,348 @@
+//! Files of the memory file system behind `shm_open(3)` and `sem_open(3)`, and key files.
+//!
+//! glibc and musl put segments in `/dev/shm` under their name, and glibc puts semaphores there as
+//! `sem.NAME`; so do we, with the file system calls themselves, because `shm_open` cannot make a
+//! file that is complete before it has a name.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{self, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, Stat, StatVfs};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+use crate::mapping::Access;
+
+/// The directory of POSIX segments and semaphores.
+pub(crate) const MEMORY_DIRECTORY: &str = "/dev/shm";
+
+/// The mark of what shmkit may remove when nobody uses it any more. On a regular file the sticky
+/// bit means nothing else, and every owner may set it.
+pub(crate) const EPHEMERAL: u32 = 0o1000;
+
+/// Opening must never follow a symbolic link that another user left, never wait for a FIFO's
+/// other end, and never wait while somebody holds a lease (`EWOULDBLOCK` instead).
+const CAREFULLY: OFlags = OFlags::CLOEXEC
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK);
+
+/// How long a lease of another process may keep us from opening a file. Holders need
+/// microseconds; the bound is for one that was stopped in between.
+const LEASE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What fstat(2) says, in the few words that are needed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) id: FileId,
+    pub(crate) kind: Kind,
+    pub(crate) size: u64,
+    pub(crate) owner: u32,
+    /// Permission bits and the sticky bit.
+    pub(crate) mode: u32,
+    pub(crate) links: u64,
+    pub(crate) modified: i64,
+}
+
+/// Which file, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct FileId {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+/// What kind of file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Regular,
+    Directory,
+    SymbolicLink,
+    Other,
+}
+
+impl Status {
+    pub(crate) fn is_ephemeral(&self) -> bool {
+        self.mode & EPHEMERAL != 0
+    }
+}
+
+impl From<Stat> for Status {
+    fn from(stat: Stat) -> Self {
+        Self {
+            id: FileId {
+                device: stat.st_dev as _,
+                inode: stat.st_ino as _,
+            },
+            kind: match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile => Kind::Regular,
+                FileType::Directory => Kind::Directory,
+                FileType::Symlink => Kind::SymbolicLink,
+                _ => Kind::Other,
+            },
+            size: stat.st_size as u64,
+            owner: stat.st_uid,
+            mode: stat.st_mode & 0o1777,
+            links: stat.st_nlink as u64,
+            modified: stat.st_mtime as i64,
+        }
+    }
+}
+
+/// Asks about an open file.
+pub(crate) fn status(fd: impl AsFd) -> io::Result<Status> {
+    Ok(fs::fstat(fd)?.into())
+}
+
+/// Asks about a name; a symbolic link is itself, not what it points to.
+pub(crate) fn status_of_name(path: &str) -> io::Result<Status> {
+    Ok(fs::lstat(path)?.into())
+}
+
+/// Asks about what a path leads to, as `ftok(3)` does.
+pub(crate) fn status_of_path(path: &str) -> io::Result<Status> {
+    Ok(fs::stat(path)?.into())
+}
+
+/// Opens a file that exists, with the care that a shared directory needs.
+pub(crate) fn open(path: &str, access: Access) -> io::Result<OwnedFd> {
+    let flags = CAREFULLY
+        | match access {
+            Access::ReadOnly => OFlags::RDONLY,
+            Access::ReadWrite => OFlags::RDWR,
+        };
+    let mut deadline = None;
+    loop {
+        match fs::open(path, flags, Mode::empty()) {
+            Err(Errno::WOULDBLOCK) => {
+                let now = Instant::now();
+                if now >= *deadline.get_or_insert(now + LEASE_PATIENCE) {
+                    return Err(Errno::WOULDBLOCK.into());
+                }
+                std::thread::yield_now();
+            }
+            Err(Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// A file without a name yet. It gets one by [`Unnamed::publish`], complete or never.
+pub(crate) struct Newborn {
+    pub(crate) fd: OwnedFd,
+    pub(crate) unnamed: Unnamed,
+}
+
+/// How a newborn file exists until it has its name.
+pub(crate) enum Unnamed {
+    Nameless,
+    /// Where the kernel or the file system cannot do without a name.
+    Temporary(TemporaryName),
+}
+
+/// Removed when it is dropped.
+pub(crate) struct TemporaryName(String);
+
+impl Drop for TemporaryName {
+    fn drop(&mut self) {
+        let _ = fs::unlink(&*self.0);
+    }
+}
+
+/// Temporary names begin so; the dot keeps them out of `shm_open`'s usual names.
+pub(crate) const TEMPORARY_PREFIX: &str = ".shmkit-";
+
+impl Newborn {
+    /// Makes an empty file in `directory` with exactly `mode`, whatever the umask is.
+    pub(crate) fn new(directory: &str, mode: u32) -> io::Result<Self> {
+        let newborn = match Self::nameless(directory, mode) {
+            // EISDIR: a kernel before 3.11. EOPNOTSUPP: the file system.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+                Self::temporary(directory, mode)?
+            }
+            other => other?,
+        };
+        // The umask may have taken bits of the group's and others'; it never takes the owner's
+        // in practice, so the usual 0600 is spared a system call.
+        if mode & 0o077 != 0 {
+            fs::fchmod(&newborn.fd, Mode::from_raw_mode(mode))?;
+        }
+        Ok(newborn)
+    }
+
+    fn nameless(directory: &str, mode: u32) -> Result<Self, Errno> {
+        if cfg!(shmkit_force_fallbacks) || !has_proc() {
+            return Err(Errno::OPNOTSUPP);
+        }
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let fd = fs::open(directory, flags, Mode::from_raw_mode(mode))?;
+        Ok(Self {
+            fd,
+            unnamed: Unnamed::Nameless,
+        })
+    }
+
+    fn temporary(directory: &str, mode: u32) -> io::Result<Self> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | CAREFULLY;
+        let process = std::process::id();
+        loop {
+            // The time sets apart processes of different PID namespaces.
+            let (time, count) = (
+                super::clock::tick(),
+                COUNTER.fetch_add(1, Ordering::Relaxed),
+            );
+            let path = format!("{directory}/{TEMPORARY_PREFIX}{process}-{time:x}-{count}");
+            match fs::open(&*path, flags, Mode::from_raw_mode(mode)) {
+                Ok(fd) => {
+                    return Ok(Self {
+                        fd,
+                        unnamed: Unnamed::Temporary(TemporaryName(path)),
+                    });
+                }
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// A nameless file gets its name through `/proc/self/fd`.
+fn has_proc() -> bool {
+    static PROC: OnceLock<bool> = OnceLock::new();
+    *PROC.get_or_init(|| is_directory("/proc/self/fd"))
+}
+
+impl Unnamed {
+    /// Gives `fd`, which it was made with, its name; `AlreadyExists` if the name is taken.
+    pub(crate) fn publish(&self, fd: BorrowedFd<'_>, path: &str) -> io::Result<()> {
+        match self {
+            Self::Temporary(name) => Ok(fs::linkat(CWD, &*name.0, CWD, path, AtFlags::empty())?),
+            Self::Nameless => {
+                let this = format!("/proc/self/fd/{}", fd.as_raw_fd());
+                Ok(fs::linkat(CWD, this, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+            }
+        }
+    }
+}
+
+/// Whether room for the contents is taken now or when it is first touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    Reserved,
+    Lazy,
+}
+
+/// Sets the size of a new file. With `Room::Reserved` a lack of room is an error now (`ENOSPC`)
+/// instead of a SIGBUS at a later touch. Sizes over the process's file size limit are `EFBIG`,
+/// where the kernel alone would send SIGXFSZ (setrlimit(2)).
+pub(crate) fn set_size(fd: BorrowedFd<'_>, size: u64, room: Room) -> io::Result<()> {
+    if getrlimit(Resource::Fsize)
+        .current
+        .is_some_and(|limit| size > limit)
+    {
+        return Err(Errno::FBIG.into());
+    }
+    match room {
+        Room::Lazy => Ok(fs::ftruncate(fd, size)?),
+        Room::Reserved => reserve(fd, size),
+    }
+}
+
+/// A signal makes fallocate(2) give back what the call had taken so far, so a long reservation
+/// goes in steps that each get done between two signals.
+const STEP: u64 = 256 << 20;
+
+fn reserve(fd: BorrowedFd<'_>, size: u64) -> io::Result<()> {
+    if size > STEP && size > room_of(fd)?.available {
+        // Said before the file system is filled to the brim under everybody else.
+        return Err(Errno::NOSPC.into());
+    }
+    let mut done = 0;
+    while done < size {
+        let step = STEP.min(size - done);
+        match fs::fallocate(fd, FallocateFlags::empty(), done, step) {
+            Ok(()) => done += step,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Room in a file system, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Space {
+    pub(crate) total: u64,
+    pub(crate) available: u64,
+}
+
+impl From<StatVfs> for Space {
+    fn from(stat: StatVfs) -> Self {
+        Self {
+            total: stat.f_blocks * stat.f_frsize,
+            available: stat.f_bavail * stat.f_frsize,
+        }
+    }
+}
+
+/// The room where an open file lies.
+pub(crate) fn room_of(fd: BorrowedFd<'_>) -> io::Result<Space> {
+    Ok(fs::fstatvfs(fd)?.into())
+}
+
+/// Removes a name.
+pub(crate) fn unlink(path: &str) -> io::Result<()> {
+    Ok(fs::unlink(path)?)
+}
+
+/// Makes an empty file if nothing has the name; says whether it did.
+pub(crate) fn make_file(path: &str, mode: u32) -> io::Result<bool> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    match fs::open(path, flags, Mode::from_raw_mode(mode)) {
+        Ok(_) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes all of `bytes` at the beginning of an open file.
+pub(crate) fn write_start(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    match rustix::io::pwrite(fd, bytes, 0)? {
+        written if written == bytes.len() => Ok(()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
+    }
+}
+
+/// Cuts an open file to nothing.
+pub(crate) fn empty(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(fs::ftruncate(fd, 0)?)
+}
+
+/// Reads up to `buffer.len()` bytes from the beginning of the file of a name.
+pub(crate) fn read_start(path: &str, buffer: &mut [u8]) -> io::Result<usize> {
+    let fd = open(path, Access::ReadOnly)?;
+    Ok(rustix::io::pread(&fd, buffer, 0)?)
+}
+
+/// Takes the whole of an open file for this description against others that ask the same way
+/// (flock(2)); `false` if somebody else has it.
+pub(crate) fn try_claim(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    match fs::flock(fd, fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a path is a directory that exists.
+pub(crate) fn is_directory(path: &str) -> bool {
+    Path::new(path).is_dir()
+}
+
+/// The user that this process acts as.
+pub(crate) fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}

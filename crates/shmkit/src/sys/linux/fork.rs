@@ -1,0 +1,260 @@
+//! What a forked child must do before anything else runs in it.
+//!
+//! A child inherits its parent's open file descriptions. The kernel then counts parent and child
+//! as one user: a write lease is granted to one while the other still has the segment mapped, and
+//! the locks of a dead parent live on in the child. So every description that stands for "a user
+//! of the segment" is registered here, and `pthread_atfork` handlers give the child one of its
+//! own, without a moment at which it has none:
+//!
+//! * before the fork the parent opens a second description through `/proc/self/fd`,
+//! * after it the parent closes that one again,
+//! * and the child puts it in the place of the inherited one, under the descriptor and under the
+//!   mapping.
+//!
+//! Where the second description cannot be had (no descriptors left, no `/proc`), the kernel's
+//! answers can no longer be trusted for this file; both sides remember that (`is_blind`) and never
+//! take the other for dead or gone.
+#![expect(unsafe_code, reason = "pthread_atfork, and re-mapping in the child")]
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use std::sync::{
+    Arc, Mutex, MutexGuard, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
+
+use rustix::fs::{Mode, OFlags};
+
+use super::memory;
+use crate::mapping::Access;
+
+/// Counts the forks between this process and the first one: a handle to something that a child
+/// must not use (a held lock) compares it.
+#[inline]
+pub(crate) fn generation() -> u32 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// A mapped file whose open file description stands for one user of it.
+#[derive(Debug)]
+pub(crate) struct User(ManuallyDrop<Arc<Record>>);
+
+#[derive(Debug)]
+struct Record {
+    fd: OwnedFd,
+    at: NonNull<u8>,
+    len: usize,
+    access: Access,
+    /// The description for a child, while a fork is under way; else -1.
+    spare: AtomicI32,
+    blind: AtomicBool,
+    /// The byte whose lock says that this user is alive; 0 for none. A child starts without.
+    slot: AtomicU32,
+}
+
+// SAFETY: `at` is an address of memory shared between processes, used by no method here except
+// to re-map or unmap it; everything else is `Send` itself.
+unsafe impl Send for Record {}
+// SAFETY: as above; the methods on `&self` use atomics and system calls.
+unsafe impl Sync for Record {}
+
+impl User {
+    /// Maps all of `fd`'s first `len` bytes and registers the description. The caller holds
+    /// [`steady`] since before it opened `fd`.
+    pub(crate) fn map(fd: OwnedFd, len: usize, access: Access) -> io::Result<Self> {
+        let at = memory::map(fd.as_fd(), len, access)?;
+        let record = Arc::new(Record {
+            fd,
+            at,
+            len,
+            access,
+            spare: AtomicI32::new(-1),
+            blind: AtomicBool::new(false),
+            slot: AtomicU32::new(0),
+        });
+        install();
+        records().insert(at.addr().get(), Arc::clone(&record));
+        Ok(Self(ManuallyDrop::new(record)))
+    }
+
+    /// The address of the first byte.
+    #[inline]
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        self.0.at
+    }
+
+    /// Whether a fork happened that the kernel could not be told about.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.0.blind.load(Ordering::Relaxed)
+    }
+
+    /// The byte that stands for this user; 0 for none.
+    #[inline]
+    pub(crate) fn slot(&self) -> u32 {
+        self.0.slot.load(Ordering::Relaxed)
+    }
+
+    /// Says which byte stands for this user, if none does yet; answers which one does now.
+    pub(crate) fn settle_slot(&self, slot: u32) -> u32 {
+        match self
+            .0
+            .slot
+            .compare_exchange(0, slot, Ordering::Relaxed, Ordering::Relaxed)
+        {
+            Ok(_) => slot,
+            Err(first) => first,
+        }
+    }
+
+    /// Ends the mapping and hands out the description, for a last question to the kernel. The
+    /// caller holds [`steady`] until it has closed it.
+    pub(crate) fn unmap(self) -> OwnedFd {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again and not dropped.
+        unsafe { this.end() }
+    }
+
+    /// # Safety
+    /// Called once, as the last thing that is done with the user.
+    unsafe fn end(&mut self) -> OwnedFd {
+        // SAFETY: by the contract it is not taken twice.
+        let record = unsafe { ManuallyDrop::take(&mut self.0) };
+        records().remove(&record.at.addr().get());
+        let record = Arc::into_inner(record).expect("only the registry had another one");
+        // SAFETY: the mapping came from `memory::map`, and views into it borrow the user.
+        let ended = unsafe { memory::unmap(record.at, record.len) };
+        debug_assert!(ended.is_ok(), "the range was mapped");
+        record.fd
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        let _steady = steady();
+        // SAFETY: this is the end of it.
+        drop(unsafe { self.end() });
+    }
+}
+
+impl AsFd for User {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.fd.as_fd()
+    }
+}
+
+impl Record {
+    fn prepare(&self) {
+        let flags = match self.access {
+            Access::ReadOnly => OFlags::RDONLY,
+            Access::ReadWrite => OFlags::RDWR,
+        } | OFlags::CLOEXEC;
+        let this = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        match rustix::fs::open(this, flags, Mode::empty()) {
+            Ok(fd) => self.spare.store(fd.into_raw_fd(), Ordering::Relaxed),
+            Err(_) => self.blind.store(true, Ordering::Relaxed),
+        }
+    }
+
+    fn take_spare(&self) -> Option<OwnedFd> {
+        use std::os::fd::FromRawFd;
+        match self.spare.swap(-1, Ordering::Relaxed) {
+            -1 => None,
+            // SAFETY: `prepare` put a descriptor of its own there, and the swap took it out.
+            fd => Some(unsafe { OwnedFd::from_raw_fd(fd) }),
+        }
+    }
+
+    /// In the child, with one thread: only system calls from here on.
+    fn become_own_user(&self) {
+        self.slot.store(0, Ordering::Relaxed);
+        let Some(spare) = self.take_spare() else {
+            return;
+        };
+        // SAFETY: the range is this user's mapping of the same file with the same access.
+        let mapped = unsafe { memory::replace(spare.as_fd(), self.at, self.len, self.access) };
+        // SAFETY: takes two descriptor numbers that are open and a flag; the number of `self.fd`
+        // stays valid throughout, only its description changes.
+        let moved = unsafe { libc::dup3(spare.as_raw_fd(), self.fd.as_raw_fd(), libc::O_CLOEXEC) };
+        if mapped.is_err() || moved == -1 {
+            self.blind.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+static RECORDS: Mutex<BTreeMap<usize, Arc<Record>>> = Mutex::new(BTreeMap::new());
+
+fn records() -> MutexGuard<'static, BTreeMap<usize, Arc<Record>>> {
+    RECORDS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Held for reading while descriptions come and go, for writing from before a fork until after.
+static STEADY: RwLock<()> = RwLock::new(());
+
+/// Keeps forks away until it is dropped, so that no child is born with a description that is not
+/// registered.
+pub(crate) struct Steady(PhantomData<*const ()>);
+
+thread_local! {
+    /// How many [`Steady`] this thread has, with the lock that the first one took: a thread that
+    /// took a read lock twice could block itself when a fork waits in between.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static HELD: RefCell<Option<RwLockReadGuard<'static, ()>>> = const { RefCell::new(None) };
+    /// The forking thread holds this between the handlers.
+    static FORKING: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
+}
+
+/// See [`Steady`]. May be nested.
+pub(crate) fn steady() -> Steady {
+    if DEPTH.replace(DEPTH.get() + 1) == 0 {
+        let held = STEADY.read().unwrap_or_else(PoisonError::into_inner);
+        HELD.set(Some(held));
+    }
+    Steady(PhantomData)
+}
+
+impl Drop for Steady {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+        if DEPTH.get() == 0 {
+            HELD.take();
+        }
+    }
+}
+
+fn install() {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        // SAFETY: the three functions have the C ABI, live for ever and do not unwind: they only
+        // lock, call the kernel and allocate before the fork. It fails only without memory; then
+        // forked children are as blind as without it.
+        unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+    });
+}
+
+extern "C" fn before() {
+    let guard = STEADY.write().unwrap_or_else(PoisonError::into_inner);
+    FORKING.set(Some(guard));
+    records().values().for_each(|record| record.prepare());
+}
+
+extern "C" fn in_parent() {
+    records()
+        .values()
+        .for_each(|record| drop(record.take_spare()));
+    FORKING.take();
+}
+
+extern "C" fn in_child() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+    records()
+        .values()
+        .for_each(|record| record.become_own_user());
+    FORKING.take();
+}

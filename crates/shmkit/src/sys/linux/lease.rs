@@ -1,0 +1,126 @@
+//! What the kernel knows about who uses a file, kept right by it through `kill -9` and across PID
+//! namespaces.
+//!
+//! * A write lease (`F_SETLEASE`, fcntl(2)) is granted only while no other open file description
+//!   of the file exists; a mapping counts as one. So it proves "nobody but me".
+//! * A lock of an open file description (`F_OFD_SETLK`) on a byte, here far past the end of the
+//!   file, lives exactly as long as its description. So it proves "still alive".
+#![expect(unsafe_code, reason = "fcntl commands that rustix does not have")]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::OnceLock;
+
+use libc::c_int;
+
+/// fcntl(2): the signal that announces a lease break.
+const F_SETSIG: c_int = 10;
+
+fn fcntl(fd: BorrowedFd<'_>, command: c_int, argument: c_int) -> io::Result<()> {
+    // SAFETY: the commands used here take an integer and touch no memory.
+    match unsafe { libc::fcntl(fd.as_raw_fd(), command, argument) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Proof that no other open file description of the file exists. While it lives an opener waits,
+/// or is told `EWOULDBLOCK` if it opened with `O_NONBLOCK`; so it must live only for microseconds.
+#[must_use = "the proof ends when it is dropped"]
+pub(crate) struct Sole<'fd>(BorrowedFd<'fd>);
+
+/// How the kernel answers the question "am I the only one?".
+pub(crate) enum Users<'fd> {
+    OnlyMe(Sole<'fd>),
+    Others,
+    /// Not the owner of the file, or a kernel or file system without leases.
+    Unknown,
+}
+
+/// Asks whether `fd` is the only open file description of its file.
+pub(crate) fn users(fd: BorrowedFd<'_>) -> io::Result<Users<'_>> {
+    if cfg!(shmkit_force_fallbacks) {
+        return Ok(Users::Unknown);
+    }
+    // The default signal, SIGIO, would kill a process that does not expect it; SIGURG is ignored
+    // by default.
+    fcntl(fd, F_SETSIG, libc::SIGURG)?;
+    match fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK) {
+        Ok(()) => Ok(Users::OnlyMe(Sole(fd))),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EAGAIN) => Ok(Users::Others),
+            Some(libc::EACCES | libc::EINVAL | libc::ENOSYS | libc::EPERM) => Ok(Users::Unknown),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Whether the kernel grants leases at all (`/proc/sys/fs/leases-enable`), as far as this process
+/// has seen.
+pub(crate) fn are_granted() -> bool {
+    static GRANTED: OnceLock<bool> = OnceLock::new();
+    *GRANTED.get_or_init(|| {
+        !cfg!(shmkit_force_fallbacks)
+            && std::fs::read("/proc/sys/fs/leases-enable")
+                .map_or(true, |setting| setting.first() == Some(&b'1'))
+    })
+}
+
+impl Drop for Sole<'_> {
+    fn drop(&mut self) {
+        // Can only fail if the lease is gone already.
+        let _ = fcntl(self.0, libc::F_SETLEASE, libc::F_UNLCK);
+    }
+}
+
+/// Shared by many or held by one, for [`try_lock`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    Shared,
+    Exclusive,
+}
+
+fn range(kind: c_int, start: u64, len: u64) -> libc::flock {
+    // SAFETY: `flock` is a C struct of integers, for which zeros are a valid value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as _;
+    lock.l_whence = libc::SEEK_SET as _;
+    lock.l_start = start as _;
+    lock.l_len = len as _;
+    lock
+}
+
+fn ofd(fd: BorrowedFd<'_>, command: c_int, lock: &mut libc::flock) -> io::Result<()> {
+    // SAFETY: both commands take a pointer to a `flock`, which `lock` is for the whole call.
+    match unsafe { libc::fcntl(fd.as_raw_fd(), command, std::ptr::from_mut(lock)) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the bytes `start..start + len` for this open file description, or says that another
+/// one has them. `Hold::Exclusive` needs a descriptor that is open for writing.
+pub(crate) fn try_lock(fd: BorrowedFd<'_>, hold: Hold, start: u64, len: u64) -> io::Result<bool> {
+    let kind = if hold == Hold::Shared {
+        libc::F_RDLCK
+    } else {
+        libc::F_WRLCK
+    };
+    match ofd(fd, libc::F_OFD_SETLK, &mut range(kind, start, len)) {
+        Ok(()) => Ok(true),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives the bytes back.
+pub(crate) fn unlock(fd: BorrowedFd<'_>, start: u64, len: u64) -> io::Result<()> {
+    ofd(fd, libc::F_OFD_SETLK, &mut range(libc::F_UNLCK, start, len))
+}
+
+/// Whether another open file description holds one of the bytes.
+pub(crate) fn is_locked(fd: BorrowedFd<'_>, start: u64, len: u64) -> io::Result<bool> {
+    let mut lock = range(libc::F_WRLCK, start, len);
+    ofd(fd, libc::F_OFD_GETLK, &mut lock)?;
+    Ok(c_int::from(lock.l_type) != libc::F_UNLCK)
+}

@@ -1,0 +1,11 @@
+//! Linux: files in `/dev/shm`, leases and open-file-description locks, System V objects, futexes.
+
+pub(crate) mod clock;
+pub(crate) mod file;
+pub(crate) mod fork;
+pub(crate) mod futex;
+pub(crate) mod lease;
+pub(crate) mod memory;
+pub(crate) mod process;
+pub(crate) mod semaphore_image;
+pub(crate) mod system_v;

@@ -1,0 +1,217 @@
+//! System V shared memory and semaphores (sysvipc(7)), which rustix does not have.
+#![expect(unsafe_code, reason = "shmget, shmat, semop and their kin")]
+
+use std::io;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+use libc::{c_int, key_t};
+
+use crate::mapping::Access;
+
+fn check(result: c_int) -> io::Result<c_int> {
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// The IPC key of a file, as ftok(3) of the C library makes it.
+pub(crate) fn ipc_key(device: u64, inode: u64, project: u8) -> key_t {
+    let key = u32::from(project) << 24 | (device as u32 & 0xff) << 16 | (inode as u32 & 0xffff);
+    key as key_t
+}
+
+/// What `IPC_STAT` says of a segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SegmentStatus {
+    pub(crate) size: usize,
+    pub(crate) attached: u64,
+    pub(crate) mode: u32,
+    pub(crate) owner: u32,
+    /// Removed already, and only alive for those that are attached (`SHM_DEST`).
+    pub(crate) removed: bool,
+}
+
+/// `shm_perm.mode` of a segment that waits for its last user; <sys/shm.h>, not in libc.
+const SHM_DEST: u32 = 0o1000;
+
+/// Makes a segment that no other has the key of; `reserve` accounts for its memory at once.
+pub(crate) fn create_segment(
+    key: key_t,
+    size: usize,
+    mode: u32,
+    reserve: bool,
+) -> io::Result<c_int> {
+    let mut flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777) as c_int;
+    if !reserve {
+        flags |= libc::SHM_NORESERVE;
+    }
+    // SAFETY: takes integers only.
+    check(unsafe { libc::shmget(key, size, flags) })
+}
+
+/// Finds the segment of a key.
+pub(crate) fn find_segment(key: key_t) -> io::Result<c_int> {
+    // SAFETY: takes integers only.
+    check(unsafe { libc::shmget(key, 0, 0) })
+}
+
+/// Maps a segment; it stays until [`detach`].
+pub(crate) fn attach(id: c_int, access: Access) -> io::Result<NonNull<u8>> {
+    let flags = if access == Access::ReadOnly {
+        libc::SHM_RDONLY
+    } else {
+        0
+    };
+    // SAFETY: the kernel chooses the address, so no memory in use is touched.
+    let at = unsafe { libc::shmat(id, ptr::null(), flags) };
+    if at.addr() == usize::MAX {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(NonNull::new(at.cast()).expect("the kernel maps nothing at address 0 unless asked"))
+}
+
+/// Ends a mapping.
+///
+/// # Safety
+/// `at` came from [`attach`], and nothing points into the segment any more.
+pub(crate) unsafe fn detach(at: NonNull<u8>) -> io::Result<()> {
+    // SAFETY: handed on.
+    check(unsafe { libc::shmdt(at.as_ptr().cast()) }).map(drop)
+}
+
+/// Asks the kernel about a segment.
+pub(crate) fn segment_status(id: c_int) -> io::Result<SegmentStatus> {
+    // SAFETY: a C struct of integers, for which zeros are a valid value.
+    let mut status: libc::shmid_ds = unsafe { std::mem::zeroed() };
+    // SAFETY: `status` is writable and of the type that IPC_STAT fills in.
+    check(unsafe { libc::shmctl(id, libc::IPC_STAT, &mut status) })?;
+    let mode = u32::from(status.shm_perm.mode);
+    Ok(SegmentStatus {
+        size: status.shm_segsz as usize,
+        attached: status.shm_nattch as u64,
+        mode: mode & 0o777,
+        owner: status.shm_perm.uid,
+        removed: mode & SHM_DEST != 0,
+    })
+}
+
+/// Removes a segment: its key at once, its memory with the last one attached.
+pub(crate) fn remove_segment(id: c_int) -> io::Result<()> {
+    // SAFETY: IPC_RMID does not use the pointer.
+    check(unsafe { libc::shmctl(id, libc::IPC_RMID, ptr::null_mut()) }).map(drop)
+}
+
+/// Makes a set of `count` semaphores that no other has the key of; all start at 0.
+pub(crate) fn create_set(key: key_t, count: u16, mode: u32) -> io::Result<c_int> {
+    let flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777) as c_int;
+    // SAFETY: takes integers only.
+    check(unsafe { libc::semget(key, count.into(), flags) })
+}
+
+/// Finds the set of a key; it must have at least one semaphore.
+pub(crate) fn find_set(key: key_t) -> io::Result<c_int> {
+    // SAFETY: takes integers only.
+    check(unsafe { libc::semget(key, 1, 0) })
+}
+
+/// Removes a set; those who wait on it are told `EIDRM`.
+pub(crate) fn remove_set(id: c_int) -> io::Result<()> {
+    // SAFETY: IPC_RMID takes no fourth argument.
+    check(unsafe { libc::semctl(id, 0, libc::IPC_RMID) }).map(drop)
+}
+
+/// What `IPC_STAT` says of a set of semaphores.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SetStatus {
+    pub(crate) count: u64,
+    pub(crate) owner: u32,
+    pub(crate) mode: u32,
+    /// Seconds since the epoch of the last operation; 0 if there was none.
+    pub(crate) last_operation: i64,
+}
+
+/// Asks the kernel about a set.
+pub(crate) fn set_status(id: c_int) -> io::Result<SetStatus> {
+    // SAFETY: a C struct of integers, for which zeros are a valid value.
+    let mut status: libc::semid_ds = unsafe { std::mem::zeroed() };
+    // SAFETY: the fourth argument of IPC_STAT is a pointer to a `semid_ds`, which this is.
+    check(unsafe { libc::semctl(id, 0, libc::IPC_STAT, std::ptr::from_mut(&mut status)) })?;
+    Ok(SetStatus {
+        count: status.sem_nsems as u64,
+        owner: status.sem_perm.uid,
+        mode: u32::from(status.sem_perm.mode) & 0o777,
+        last_operation: status.sem_otime as i64,
+    })
+}
+
+/// Sets a semaphore's value. Every process's undo entry for it is forgotten (semctl(2)).
+pub(crate) fn set_value(id: c_int, semaphore: u16, value: c_int) -> io::Result<()> {
+    // SAFETY: the fourth argument of SETVAL is an integer, passed as `union semun` is.
+    check(unsafe { libc::semctl(id, semaphore.into(), libc::SETVAL, value) }).map(drop)
+}
+
+/// A semaphore's value.
+pub(crate) fn value(id: c_int, semaphore: u16) -> io::Result<c_int> {
+    // SAFETY: GETVAL takes no fourth argument.
+    check(unsafe { libc::semctl(id, semaphore.into(), libc::GETVAL) })
+}
+
+/// The process that last operated on a semaphore, as seen from this PID namespace; `None` if it
+/// lives in another one, or nobody did.
+pub(crate) fn last_pid(id: c_int, semaphore: u16) -> io::Result<Option<u32>> {
+    // SAFETY: GETPID takes no fourth argument.
+    let pid = check(unsafe { libc::semctl(id, semaphore.into(), libc::GETPID) })?;
+    Ok(u32::try_from(pid).ok().filter(|&pid| pid != 0))
+}
+
+/// One step of an operation on a set; all steps of an operation happen together or not at all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    pub(crate) semaphore: u16,
+    /// Above 0 adds, below 0 waits and takes, 0 waits for zero.
+    pub(crate) by: i16,
+    pub(crate) undo: bool,
+    pub(crate) wait: bool,
+}
+
+unsafe extern "C" {
+    /// In glibc, musl and bionic; libc does not declare it.
+    fn semtimedop(
+        id: c_int,
+        operations: *mut libc::sembuf,
+        count: libc::size_t,
+        limit: *const libc::timespec,
+    ) -> c_int;
+}
+
+/// Carries the steps out together, waiting at most `limit`. `EAGAIN` means "not now": a step that
+/// must not wait would have to, or the time was over.
+#[inline]
+pub(crate) fn operate<const N: usize>(
+    id: c_int,
+    steps: [Step; N],
+    limit: Option<Duration>,
+) -> io::Result<()> {
+    let mut operations = steps.map(|step| libc::sembuf {
+        sem_num: step.semaphore,
+        sem_op: step.by,
+        sem_flg: ((if step.undo { libc::SEM_UNDO } else { 0 })
+            | (if step.wait { 0 } else { libc::IPC_NOWAIT })) as _,
+    });
+    let result = match limit {
+        // SAFETY: the pointer and the count are those of the array.
+        None => unsafe { libc::semop(id, operations.as_mut_ptr(), N) },
+        Some(limit) => {
+            let limit = libc::timespec {
+                tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+                tv_nsec: limit.subsec_nanos() as _,
+            };
+            // SAFETY: as above, and `limit` lives through the call.
+            unsafe { semtimedop(id, operations.as_mut_ptr(), N, &limit) }
+        }
+    };
+    check(result).map(drop)
+}

@@ -1,0 +1,10 @@
+//! The only place that talks to an operating system: small safe wrappers that return `io::Result`.
+
+pub(crate) mod environment;
+#[cfg(unix)]
+pub(crate) mod user;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;

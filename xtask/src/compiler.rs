@@ -1,0 +1,138 @@
+//! A compiler for every target: Debian's newest, with the source of its standard library.
+//!
+//! Debian packages a compiler for its browsers that is kept new, and the standard library's source,
+//! so `std` can be built for targets that nobody has packaged. The packages conflict with other Rust
+//! packages, so they are unpacked into a cache folder instead of installed.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::iter;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::apt;
+use crate::run::{quietly, root};
+
+/// The compiler, and the program that makes import libraries for Windows.
+const PACKAGES: [&str; 5] = [
+    "rustc-web",
+    "cargo-web",
+    "rust-web-clippy",
+    "rust-web-src",
+    "binutils-mingw-w64-x86-64",
+];
+
+/// What is started of them.
+const PROGRAMS: [&str; 6] = [
+    "rustc",
+    "cargo",
+    "cargo-clippy",
+    "clippy-driver",
+    "x86_64-w64-mingw32-as",
+    "x86_64-w64-mingw32-dlltool",
+];
+
+/// An unpacked compiler.
+pub(crate) struct Compiler {
+    folder: PathBuf,
+}
+
+impl Compiler {
+    /// Unpacks the compiler into the cache if it is not there yet.
+    pub(crate) fn set_up() -> Result<Self> {
+        let folder = cache()?.join("compiler");
+        let compiler = Self { folder };
+        // Written last: a set-up that was interrupted is made again.
+        let stamp = compiler.folder.join("packages.txt");
+        let packages = PACKAGES.join("\n");
+        if !fs::read_to_string(&stamp).is_ok_and(|unpacked| unpacked == packages) {
+            compiler
+                .unpack()
+                .context("cannot set up a compiler for other targets")?;
+            fs::write(stamp, packages)?;
+        }
+        let version = quietly(Command::new(compiler.program("rustc")).arg("--version"))
+            .with_context(|| format!("remove {} and try again", compiler.folder.display()))?;
+        eprintln!("{} in {}", version.trim(), compiler.folder.display());
+        Ok(compiler)
+    }
+
+    fn unpack(&self) -> Result<()> {
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder)?;
+        }
+        let archives = self.folder.join("archives");
+        fs::create_dir_all(&archives)?;
+        apt::unpack(&PACKAGES, &archives, &self.folder)?;
+        fs::remove_dir_all(archives)?;
+        PROGRAMS.iter().try_for_each(|program| self.wrap(program))
+    }
+
+    /// A cargo of this compiler that builds its own standard library.
+    pub(crate) fn cargo(&self, subcommand: &str, target: &str) -> Result<Command> {
+        let mut cargo = Command::new(self.program("cargo"));
+        if subcommand == "clippy" {
+            cargo = Command::new(self.program("cargo-clippy"));
+        }
+        cargo
+            .arg(subcommand)
+            .args(["-Zbuild-std=std,panic_unwind", "--target", target])
+            .current_dir(root())
+            .env("CARGO", self.program("cargo"))
+            .env("RUSTC", self.program("rustc"))
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_TARGET_DIR", root().join("target/xtask/cross"))
+            .env("PATH", self.path()?)
+            .env_remove("RUSTUP_TOOLCHAIN");
+        Ok(cargo)
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        self.wrappers().join(name)
+    }
+
+    fn wrappers(&self) -> PathBuf {
+        self.folder.join("wrappers")
+    }
+
+    /// The search path, with our programs first.
+    fn path(&self) -> Result<OsString> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let folders = iter::once(self.wrappers()).chain(env::split_paths(&path));
+        env::join_paths(folders).context("a folder in PATH has a name that cannot be there")
+    }
+
+    /// Writes a script that starts a program with the libraries that came with it.
+    fn wrap(&self, name: &str) -> Result<()> {
+        if !self.folder.join("usr/bin").join(name).exists() {
+            // Not unpacked, because it is installed.
+            return Ok(());
+        }
+        let script = format!(
+            "#!/bin/sh\n\
+            here=$(dirname \"$(readlink -f \"$0\")\")/../usr\n\
+            LD_LIBRARY_PATH=$(echo \"$here\"/lib/*-linux-gnu) exec \"$here/bin/{name}\" \"$@\"\n"
+        );
+        let path = self.program(name);
+        fs::create_dir_all(self.wrappers())?;
+        fs::write(&path, script)?;
+        Ok(fs::set_permissions(
+            path,
+            fs::Permissions::from_mode(0o755),
+        )?)
+    }
+}
+
+/// A folder that `cargo clean` keeps.
+fn cache() -> Result<PathBuf> {
+    let caches = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    let caches = caches
+        .or_else(home)
+        .context("neither XDG_CACHE_HOME nor HOME is set")?;
+    Ok(caches.join("shmkit-xtask"))
+}

@@ -1,0 +1,57 @@
+//! Formatting, lints, docs.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::report::Report;
+use crate::run::{cargo, run};
+
+/// Takes all the steps; true if they went well.
+pub(crate) fn lint() -> Result<bool> {
+    let mut report = Report::default();
+    steps(&mut report);
+    Ok(report.finish())
+}
+
+/// Adds the steps to a report.
+pub(crate) fn steps(report: &mut Report) {
+    report.step("formatting", || {
+        silent(cargo().args(["fmt", "--all", "--check"]))
+    });
+    report.step("lints", || {
+        silent(cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ]))
+    });
+    report.step("docs", || {
+        // The library and the program are both called `shmkit`, so they cannot go at once.
+        silent(&mut doc(&["--workspace", "--exclude", "shmkit-cli"]))?;
+        silent(&mut doc(&["--package", "shmkit-cli"]))
+    });
+}
+
+fn doc(arguments: &[&str]) -> Command {
+    let mut command = cargo();
+    command.args(["doc", "--no-deps"]).args(arguments);
+    command.env("RUSTDOCFLAGS", flags("RUSTDOCFLAGS", "--deny warnings"));
+    command
+}
+
+/// The flags that a variable holds, and one more.
+pub(crate) fn flags(variable: &str, flag: &str) -> String {
+    let before = env::var(variable).unwrap_or_default();
+    format!("{before} {flag}").trim_start().to_owned()
+}
+
+/// Runs a command that leaves no remark.
+fn silent(command: &mut Command) -> Result<String> {
+    run(command)?;
+    Ok(String::new())
+}
