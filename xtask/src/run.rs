@@ -3,14 +3,15 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read, Write as _};
+use std::io::{self, IsTerminal as _, PipeReader, Read as _, Write as _};
 use std::path::Path;
-use std::process::{self, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// The workspace.
 pub(crate) fn root() -> &'static Path {
@@ -60,19 +61,26 @@ pub(crate) fn exists(program: &str) -> bool {
         .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).exists()))
 }
 
-/// Runs a program and hands every piece of its standard output to `look` after passing it on; at the
-/// deadline it is killed with all its children.
+/// Runs a program, passes on what it prints and hands every piece to `look`; at the deadline it is
+/// killed with all its children.
 pub(crate) fn watch(
     command: &mut Command,
     deadline: Instant,
     mut look: impl FnMut(&[u8]) + Send,
 ) -> Result<()> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let (output, input) = io::pipe()?;
+    command.stdin(Stdio::null());
+    if !io::stderr().is_terminal() {
+        // One pipe for both keeps their lines in order; a terminal would lose cargo's progress bar.
+        command.stderr(input.try_clone()?);
+    }
+    command.stdout(input);
     let mut child = command.spawn().with_context(|| cannot_start(command))?;
-    let stdout = child.stdout.take().expect("a pipe");
+    // Our own ends of the pipe, which would keep it open.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     let (piece, pieces) = mpsc::channel();
     // Not joined: a process left behind can keep the pipe open for ever.
-    thread::spawn(move || pass_on(stdout, &piece));
+    thread::spawn(move || pass_on(output, &piece));
     let mut end = None;
     loop {
         match pieces.recv_timeout(Duration::from_millis(100)) {
@@ -99,7 +107,7 @@ pub(crate) fn watch(
     Ok(())
 }
 
-fn pass_on(mut pipe: ChildStdout, piece: &mpsc::Sender<Vec<u8>>) {
+fn pass_on(mut pipe: PipeReader, piece: &mpsc::Sender<Vec<u8>>) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(length @ 1..) = pipe.read(&mut buffer) {
         let bytes = &buffer[..length];
@@ -110,25 +118,21 @@ fn pass_on(mut pipe: ChildStdout, piece: &mpsc::Sender<Vec<u8>>) {
 }
 
 /// Kills a process and all that descend from it, as far as the system tells them.
-fn kill_tree(child: &mut process::Child) {
-    let mut tree = vec![child.id()];
+fn kill_tree(child: &mut Child) {
+    let mut tree = vec![Pid::from_child(child).as_raw_pid()];
     let mut known = 0;
     while let Some(&parent) = tree.get(known) {
         tree.extend(children(parent));
         known += 1;
     }
-    for pid in tree {
-        _ = Command::new("kill")
-            .args(["-KILL", &pid.to_string()])
-            .stderr(Stdio::null())
-            .status();
+    for pid in tree.into_iter().filter_map(Pid::from_raw) {
+        _ = kill_process(pid, Signal::KILL);
     }
-    _ = child.kill();
     _ = child.wait();
 }
 
 /// The children of all the threads of a process.
-fn children(pid: u32) -> Vec<u32> {
+fn children(pid: i32) -> Vec<i32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
         .flatten()
@@ -225,7 +229,16 @@ mod tests {
                 .contains("the deadline is over")
         );
         let pid = String::from_utf8(seen).unwrap();
-        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-        assert!(stat.is_err() || stat.is_ok_and(|stat| stat.contains(") Z ")));
+        let runs = || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        while runs() {
+            assert!(
+                Instant::now() < deadline + Duration::from_secs(20),
+                "it still runs"
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }

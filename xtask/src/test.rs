@@ -72,7 +72,11 @@ fn count(command: &mut Command, deadline: Instant, all: &mut Tally) -> Result<St
     let tally = counter.tally;
     *all += tally;
     let remark = format!("{} passed, {} failed", tally.passed, tally.failed);
-    outcome.with_context(|| remark.clone())?;
+    match outcome {
+        // Otherwise they did not build, or did not get to their end: the error says so.
+        Err(error) if tally.failed > 0 => return Err(error.context(remark)),
+        outcome => outcome?,
+    }
     ensure!(tally.passed > 0, "no test was run");
     Ok(remark)
 }

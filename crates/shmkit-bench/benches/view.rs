@@ -2,7 +2,10 @@
 //!
 //! The goal of the copies from 4 KiB up is 95 % of the bandwidth of `memcpy`, that is 1.05 times
 //! its time; below that a check of the bounds shows, and the goals allow for it.
-#![expect(unsafe_code, reason = "the raw calls that the views are measured against")]
+#![expect(
+    unsafe_code,
+    reason = "the raw calls that the views are measured against"
+)]
 
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -32,7 +35,9 @@ fn main() -> ExitCode {
 fn memory(len: usize) -> View<'static, Rw> {
     const PAGE: usize = 4096;
     let bytes = vec![1_u8; len + PAGE].leak();
-    let start = bytes.as_mut_ptr().wrapping_add(bytes.as_ptr().align_offset(PAGE));
+    let start = bytes
+        .as_mut_ptr()
+        .wrapping_add(bytes.as_ptr().align_offset(PAGE));
     // SAFETY: `len` bytes from the first page boundary lie in the leaked vector, which nothing
     // uses but this view and the raw calls of this one thread.
     unsafe { View::from_raw_parts(black_box(start), black_box(len)) }
@@ -42,36 +47,51 @@ fn copies(bench: &mut Bench) {
     for (name, size, limit) in SIZES {
         let (shared, own) = (memory(size), memory(size).as_mut_ptr());
         let raw = shared.as_mut_ptr();
-        bench.group("copy_to").case(name).bytes(size as u64).goal(Goal::AtMost(limit)).pair(
-            || {
-                // SAFETY: `own` is `size` bytes, used by one of the two closures at a time.
-                let buffer = unsafe { slice::from_raw_parts_mut(own, black_box(size)) };
-                shared.copy_to(0, buffer).is_ok()
-            },
-            // SAFETY: both are `size` bytes long and apart; one thread uses them.
-            || unsafe { ptr::copy_nonoverlapping(raw, own, black_box(size)) },
-        );
+        bench
+            .group("copy_to")
+            .case(name)
+            .bytes(size as u64)
+            .goal(Goal::AtMost(limit))
+            .pair(
+                || {
+                    // SAFETY: `own` is `size` bytes, used by one of the two closures at a time.
+                    let buffer = unsafe { slice::from_raw_parts_mut(own, black_box(size)) };
+                    shared.copy_to(0, buffer).is_ok()
+                },
+                // SAFETY: both are `size` bytes long and apart; one thread uses them.
+                || unsafe { ptr::copy_nonoverlapping(raw, own, black_box(size)) },
+            );
     }
     for (name, size, limit) in SIZES {
         let (shared, own) = (memory(size), memory(size).as_mut_ptr());
         let raw = shared.as_mut_ptr();
-        bench.group("copy_from").case(name).bytes(size as u64).goal(Goal::AtMost(limit)).pair(
-            || {
+        bench
+            .group("copy_from")
+            .case(name)
+            .bytes(size as u64)
+            .goal(Goal::AtMost(limit))
+            .pair(
+                || {
+                    // SAFETY: as above.
+                    let bytes = unsafe { slice::from_raw_parts(own, black_box(size)) };
+                    shared.copy_from(0, bytes).is_ok()
+                },
                 // SAFETY: as above.
-                let bytes = unsafe { slice::from_raw_parts(own, black_box(size)) };
-                shared.copy_from(0, bytes).is_ok()
-            },
-            // SAFETY: as above.
-            || unsafe { ptr::copy_nonoverlapping(own, raw, black_box(size)) },
-        );
+                || unsafe { ptr::copy_nonoverlapping(own, raw, black_box(size)) },
+            );
     }
     let view = memory(4096);
     let raw = view.as_mut_ptr();
-    bench.group("fill").case("4 KiB").bytes(4096).goal(Goal::AtMost(1.05)).pair(
-        || view.fill(black_box(3)),
-        // SAFETY: `view` is 4096 bytes long, and one thread uses the memory.
-        || unsafe { ptr::write_bytes(raw, black_box(3), black_box(4096)) },
-    );
+    bench
+        .group("fill")
+        .case("4 KiB")
+        .bytes(4096)
+        .goal(Goal::AtMost(1.05))
+        .pair(
+            || view.fill(black_box(3)),
+            // SAFETY: `view` is 4096 bytes long, and one thread uses the memory.
+            || unsafe { ptr::write_bytes(raw, black_box(3), black_box(4096)) },
+        );
 }
 
 /// Each call goes through 512 values. Reading and writing have no goal: a check of the bounds beside
@@ -91,7 +111,9 @@ fn values(bench: &mut Bench) {
         || {
             let start = black_box(start);
             // SAFETY: aligned, `VALUES` of them are in bounds, and one thread uses the memory.
-            (0..VALUES).fold(0, |sum, n| sum ^ unsafe { start.wrapping_add(n).read_volatile() })
+            (0..VALUES).fold(0, |sum, n| {
+                sum ^ unsafe { start.wrapping_add(n).read_volatile() }
+            })
         },
     );
     bench.group("values x 512").case("write::<u64>").pair(
@@ -105,15 +127,19 @@ fn values(bench: &mut Bench) {
             (0..VALUES).for_each(|n| unsafe { start.wrapping_add(n).write_volatile(n as u64) });
         },
     );
-    bench.group("values x 512").case("at::<u64> load").goal(Goal::AtMost(1.05)).pair(
-        || {
-            let cell = black_box(cell);
-            (0..VALUES).fold(0, |sum, _| sum ^ cell.load())
-        },
-        || {
-            let place = black_box(place);
-            // SAFETY: as above.
-            (0..VALUES).fold(0, |sum, _| sum ^ unsafe { place.read_volatile() })
-        },
-    );
+    bench
+        .group("values x 512")
+        .case("at::<u64> load")
+        .goal(Goal::AtMost(1.05))
+        .pair(
+            || {
+                let cell = black_box(cell);
+                (0..VALUES).fold(0, |sum, _| sum ^ cell.load())
+            },
+            || {
+                let place = black_box(place);
+                // SAFETY: as above.
+                (0..VALUES).fold(0, |sum, _| sum ^ unsafe { place.read_volatile() })
+            },
+        );
 }

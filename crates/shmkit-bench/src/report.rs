@@ -68,12 +68,24 @@ impl Run {
     fn lay_out(&self, preset: &str) -> String {
         let mut table = Table::new();
         table.load_preset(preset).set_header([
-            "group", "case", "ours", "raw", "ours GB/s", "ratio", "8 in 10 rounds", "goal", "",
+            "group",
+            "case",
+            "ours",
+            "raw",
+            "ours GB/s",
+            "ratio",
+            "8 in 10 rounds",
+            "goal",
+            "",
         ]);
         let mut group = "";
         for outcome in &self.outcomes {
             table.add_row([
-                Cell::new(if outcome.group == group { "" } else { &outcome.group }),
+                Cell::new(if outcome.group == group {
+                    ""
+                } else {
+                    &outcome.group
+                }),
                 Cell::new(&outcome.case),
                 Cell::new(nanoseconds(outcome.ours_ns)),
                 Cell::new(nanoseconds(outcome.raw_ns)),
@@ -82,8 +94,15 @@ impl Run {
                     None => String::new(),
                 }),
                 Cell::new(format!("{:.3}", outcome.ratio.median)),
-                Cell::new(format!("{:.3} to {:.3}", outcome.ratio.p10, outcome.ratio.p90)),
-                Cell::new(outcome.goal.map_or_else(String::new, |limit| format!("<= {limit}"))),
+                Cell::new(format!(
+                    "{:.3} to {:.3}",
+                    outcome.ratio.p10, outcome.ratio.p90
+                )),
+                Cell::new(
+                    outcome
+                        .goal
+                        .map_or_else(String::new, |limit| format!("<= {limit}")),
+                ),
                 match outcome.met {
                     Some(true) => Cell::new("met").fg(Color::Green),
                     Some(false) => Cell::new("missed").fg(Color::Red),
@@ -93,10 +112,19 @@ impl Run {
             group = &outcome.group;
         }
         for column in 2..=7 {
-            let column = table.column_mut(column).expect("the header has nine columns");
+            let column = table
+                .column_mut(column)
+                .expect("the header has nine columns");
             column.set_cell_alignment(CellAlignment::Right);
         }
-        let Self { cpu, cores, system, rustc, command, .. } = self;
+        let Self {
+            cpu,
+            cores,
+            system,
+            rustc,
+            command,
+            ..
+        } = self;
         format!(
             "{table}\n\nTimes are medians a call; a ratio is ours over raw, paired round by round.\n\
              {cpu}, {cores} cores; {system}; {rustc}; `{command}`",
@@ -127,7 +155,9 @@ fn cpu() -> Option<String> {
 
 fn system() -> String {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("{} {}", env::consts::OS, release.trim()).trim_end().to_owned()
+    format!("{} {}", env::consts::OS, release.trim())
+        .trim_end()
+        .to_owned()
 }
 
 fn rustc() -> Option<String> {
@@ -143,7 +173,11 @@ fn command() -> String {
     let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
     let bench = name.split('-').next().unwrap_or_default();
     let rest: Vec<String> = words.filter(|word| word != "--bench").collect();
-    let options = if rest.is_empty() { String::new() } else { format!(" -- {}", rest.join(" ")) };
+    let options = if rest.is_empty() {
+        String::new()
+    } else {
+        format!(" -- {}", rest.join(" "))
+    };
     format!("cargo bench -p shmkit-bench --bench {bench}{options}")
 }
 
@@ -162,7 +196,11 @@ mod tests {
 
     #[test]
     fn a_run_prints_in_all_forms() {
-        let ratio = Spread { median: 1.02, p10: 0.98, p90: 1.1 };
+        let ratio = Spread {
+            median: 1.02,
+            p10: 0.98,
+            p90: 1.1,
+        };
         let outcome = Outcome {
             group: "copies".into(),
             case: "4 KiB".into(),

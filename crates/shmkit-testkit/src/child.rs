@@ -14,7 +14,7 @@ use crate::role::MARK;
 /// How long a child may take for its next word, or to end.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A child process; killed when dropped.
+/// A child process; killed when dropped, with all that it has forked.
 ///
 /// A word is a line on the child's standard output that starts with `>>`. Everything else that it
 /// prints is kept, and shown when the test fails.
@@ -42,6 +42,9 @@ pub fn launch(mut command: Command) -> Child {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    // A group of its own, so that what the child forks can be found when the handle goes.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let shown = format!("{command:?}");
     let mut process =
         nursery::start(command).unwrap_or_else(|error| panic!("cannot start {shown}: {error}"));
@@ -153,7 +156,8 @@ impl Child {
         }
     }
 
-    /// Kills the child (`SIGKILL`) and waits until it is gone.
+    /// Kills the child (`SIGKILL`) and waits until it is gone; what it has forked lives on until the
+    /// drop.
     pub fn kill(&mut self) {
         _ = self.process.kill();
         _ = self.process.wait();
@@ -222,6 +226,16 @@ impl Child {
         text(&self.errors)
     }
 
+    /// Kills the child and all those it has forked.
+    fn kill_group(&self) {
+        #[cfg(unix)]
+        {
+            use rustix::process::{Pid, Signal, kill_process_group};
+            // It fails if they are all gone, which is fine.
+            _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
+        }
+    }
+
     fn hear(&mut self, limit: Duration, what: &str) -> String {
         match self.words.recv_timeout(limit) {
             Ok(word) => word,
@@ -278,6 +292,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
+        self.kill_group();
         self.kill();
         let errors = text(&self.errors);
         if thread::panicking() && !errors.is_empty() {

@@ -1,18 +1,22 @@
 //! Where the workspace's files are.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The root of the workspace.
+/// The root of the workspace: the folder with the lock file, above the package under test.
 ///
 /// # Panics
-/// When the crate no longer lies two folders below it.
+/// When there is none.
 #[must_use]
-pub fn workspace_root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors()
-        .nth(2)
-        .expect("this crate lies in `crates/`")
+pub fn workspace_root() -> PathBuf {
+    // The variable at run time comes first: a checkout may be moved together with what it has built.
+    let package = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let root = package
+        .ancestors()
+        .find(|folder| folder.join("Cargo.lock").exists());
+    root.expect("a package of the workspace").to_owned()
 }
 
 /// Lists every `.rs` file in `folder` and below it, sorted.
@@ -55,7 +59,8 @@ mod tests {
     }
 
     #[test]
-    fn the_root_holds_the_lock_file() {
-        assert!(workspace_root().join("Cargo.lock").exists());
+    fn the_root_holds_this_crate() {
+        let manifest = workspace_root().join("crates/shmkit-testkit/Cargo.toml");
+        assert!(manifest.exists(), "{manifest:?}");
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 use std::process::Command;
 
 use crate::child::{Child, launch};
+use crate::files::workspace_root;
 use crate::python::python_command;
 
 /// A PyQt6 process with one `QSharedMemory` and one `QSystemSemaphore`.
@@ -62,10 +63,8 @@ impl QtPeer {
     /// The command that starts the process.
     #[must_use]
     pub fn command() -> Command {
-        python_command(
-            concat!(env!("CARGO_MANIFEST_DIR"), "/python/qt_peer.py"),
-            &[],
-        )
+        let script = workspace_root().join("crates/shmkit-testkit/python/qt_peer.py");
+        python_command(script, &[])
     }
 
     /// Runs one command and waits for the answer.

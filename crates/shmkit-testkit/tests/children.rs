@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use shmkit_testkit::{self as testkit, QtPeer};
@@ -50,6 +50,18 @@ fn role_parent() {
     child.expect("parked");
     me.say(child.pid());
     me.park();
+}
+
+/// Leaves a process behind that nobody tells to end.
+#[test]
+#[ignore = "child role"]
+fn role_litters() {
+    let Some(me) = testkit::role() else { return };
+    let mut left = Command::new("sleep");
+    let mut left = left.arg("1000").stdout(Stdio::null()).spawn().unwrap();
+    me.say(left.id());
+    me.park();
+    left.wait().unwrap();
 }
 
 #[test]
@@ -179,16 +191,22 @@ fn a_child_dies_with_its_handle() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn what_a_child_starts_outlives_it_but_not_the_handle() {
+    let mut child = testkit::spawn("role_litters", "");
+    let left = child.line();
+    child.kill();
+    assert!(runs(&left));
+    drop(child);
+    eventually(|| !runs(&left));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn a_child_dies_with_its_parent_even_while_stopped() {
     let mut parent = testkit::spawn("role_parent", "");
     let grandchild = parent.line();
-    assert!(
-        Command::new("kill")
-            .args(["-STOP", &grandchild])
-            .status()
-            .unwrap()
-            .success()
-    );
+    let pid = rustix::process::Pid::from_raw(grandchild.parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
     parent.kill();
     eventually(|| !runs(&grandchild));
 }

@@ -2,6 +2,7 @@
 
 mod backend;
 mod error;
+pub mod inspect;
 pub mod key;
 mod lock;
 pub mod mapping;

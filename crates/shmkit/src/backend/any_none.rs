@@ -7,9 +7,10 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::{
-    Detached, Grant, InUse, Lifetime, Origin, Owners, Removal, Spec, Suspect, unsupported,
+    Detached, Grant, InUse, Lifetime, Origin, Owners, Removal, SegmentInfo, Spec, Suspect,
+    unsupported,
 };
-use crate::error::{Op, Result};
+use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
 
 /// An attached segment, of which there is none.
@@ -42,6 +43,16 @@ pub(crate) fn attach(
 
 pub(crate) fn remove(key: &NativeIpcKey, _: &Spec, _: InUse) -> Result<()> {
     Err(unsupported(key, Op::Remove))
+}
+
+/// All segments.
+pub(crate) fn list() -> Result<Vec<SegmentInfo>> {
+    Err(Error::new(Op::Inspect, ErrorKind::Unsupported).detail("segments cannot be listed here"))
+}
+
+/// The segment of a key.
+pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
+    Err(unsupported(key, Op::Inspect))
 }
 
 impl Segment {
@@ -92,7 +103,7 @@ impl Semaphore {
         match *self {}
     }
 
-    pub(crate) fn try_acquire(&self) -> io::Result<bool> {
+    pub(crate) fn redeem(&self, _: Ticket) -> Option<Taken<'_>> {
         match *self {}
     }
 
@@ -100,12 +111,46 @@ impl Semaphore {
         match *self {}
     }
 
-    pub(crate) fn release(&self, _: u16) -> io::Result<()> {
+    pub(crate) fn release(&self, _: u32) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn set_value(&self, _: u32) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn leave_lock(self, _: &NativeIpcKey) {
+        match self {}
+    }
+
+    pub(crate) fn leave_counting(self, _: &NativeIpcKey, _: Option<Presence>, _: bool) {
+        match self {}
+    }
+}
+
+/// What the holder of a lock gives back, of which there is none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ticket {}
+
+/// A user of a semaphore, of which there is none.
+#[derive(Debug)]
+pub(crate) enum Presence {}
+
+impl Presence {
+    pub(crate) fn announce(_: &NativeIpcKey) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn is_own(&self) -> bool {
         match *self {}
     }
 }
 
 impl Taken<'_> {
+    pub(crate) fn ticket(self) -> Ticket {
+        match self.0 {}
+    }
+
     pub(crate) fn give(self, _: bool) {
         match self.0 {}
     }

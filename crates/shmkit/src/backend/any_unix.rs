@@ -1,15 +1,18 @@
 //! Segments and semaphores of the types that Unix systems have.
 
+use std::collections::HashMap;
 use std::io;
 use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::{
-    Detached, Grant, InUse, Lifetime, Origin, Owners, Removal, Spec, Suspect, posix, system_v,
-    unsupported,
+    Detached, Grant, Holder, InUse, Lifetime, Origin, Owners, Removal, SegmentInfo, Spec, Suspect,
+    posix, system_v, unsupported,
 };
-use crate::error::{Op, Result};
+use crate::error::{Error, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
+use crate::mapping::Access;
+use crate::sys::process;
 
 /// An attached segment.
 #[derive(Debug)]
@@ -76,6 +79,52 @@ pub(crate) fn remove(key: &NativeIpcKey, spec: &Spec, in_use: InUse) -> Result<(
         KeyType::PosixRealtime => posix::segment::remove(key, in_use),
         KeyType::SystemV(_) => system_v::segment::remove(key, spec, in_use),
         KeyType::Windows => Err(unsupported(key, Op::Remove)),
+    }
+}
+
+/// All segments, and who uses them, by one look at all processes.
+pub(crate) fn list() -> Result<Vec<SegmentInfo>> {
+    let look = || {
+        let everybody = process::mappings_on(posix::survey::device())?;
+        let mut found = posix::survey::list(&everybody)?;
+        found.extend(system_v::survey::list(&everybody)?);
+        Ok(found)
+    };
+    let mut found = look().map_err(|error| Error::os(Op::Inspect, error))?;
+    let mut names = HashMap::new();
+    for segment in &mut found {
+        let name = names
+            .entry(segment.owner)
+            .or_insert_with(|| crate::sys::user::name(segment.owner));
+        segment.owner_name.clone_from(name);
+    }
+    Ok(found)
+}
+
+/// The segment of a key, and who uses it.
+pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
+    let mut found = match key.key_type() {
+        KeyType::PosixRealtime => posix::survey::find(key),
+        KeyType::SystemV(_) => system_v::survey::find(key),
+        KeyType::Windows => Err(unsupported(key, Op::Inspect)),
+    }?;
+    found.owner_name = crate::sys::user::name(found.owner);
+    Ok(found)
+}
+
+impl From<&process::Holder> for Holder {
+    fn from(process: &process::Holder) -> Self {
+        let access = if process.writes {
+            Access::ReadWrite
+        } else {
+            Access::ReadOnly
+        };
+        Self {
+            pid: process.pid,
+            program: process.program.clone(),
+            attached: process.attached,
+            access: (process.mappings > 0).then_some(access),
+        }
     }
 }
 
@@ -178,37 +227,96 @@ impl Semaphore {
         each!(Self, self, lock => lock.suspects())
     }
 
-    /// Takes one of the value if it is above 0.
-    pub(crate) fn try_acquire(&self) -> io::Result<bool> {
-        match self {
-            Self::Posix(semaphore) => Ok(semaphore.try_acquire()),
-            Self::SystemV(semaphore) => semaphore.acquire_within(None),
+    /// The lock of a ticket; `None` if it is no ticket of this semaphore.
+    pub(crate) fn redeem(&self, ticket: Ticket) -> Option<Taken<'_>> {
+        match (self, ticket) {
+            (Self::Posix(lock), Ticket::Posix(ticket)) => lock.redeem(ticket).map(Taken::Posix),
+            (Self::SystemV(_), Ticket::SystemV(taken)) => Some(Taken::SystemV(taken)),
+            _ => None,
         }
     }
 
-    /// Takes one of the value, sleeping for a second at most; `false` if it was not to be had.
+    /// Takes one of the value, sleeping at most about `limit`; `false` if it was not to be had.
     pub(crate) fn acquire_within(&self, limit: Duration) -> io::Result<bool> {
         match self {
             Self::Posix(semaphore) => semaphore.acquire_within(limit),
-            Self::SystemV(semaphore) => semaphore.acquire_within(Some(limit)),
+            Self::SystemV(semaphore) => {
+                semaphore.acquire_within(Some(limit).filter(|limit| !limit.is_zero()))
+            }
         }
     }
 
-    /// Adds `by` to the value.
-    pub(crate) fn release(&self, by: u16) -> io::Result<()> {
+    /// Adds `by` to the value, all or nothing.
+    pub(crate) fn release(&self, by: u32) -> io::Result<()> {
+        each!(Self, self, semaphore => semaphore.release(by))
+    }
+
+    /// Sets the value, for all who have the semaphore open.
+    pub(crate) fn set_value(&self, value: u32) -> io::Result<()> {
+        each!(Self, self, semaphore => semaphore.set_value(value))
+    }
+
+    /// Ends the use of a lock that was opened beside `segment`, and removes it if there is no such
+    /// segment and nobody else uses it.
+    pub(crate) fn leave_lock(self, segment: &NativeIpcKey) {
+        match self {
+            Self::Posix(lock) => {
+                drop(lock);
+                posix::semaphore::remove_without_segment(segment);
+            }
+            Self::SystemV(lock) => lock.remove_without_segment(segment),
+        }
+    }
+
+    /// Ends the use of a semaphore that counts; the last one out removes it if shmkit made it or
+    /// the caller `owns` it.
+    pub(crate) fn leave_counting(self, key: &NativeIpcKey, presence: Option<Presence>, owns: bool) {
+        drop(presence);
         match self {
             Self::Posix(semaphore) => {
-                (0..by).for_each(|_| semaphore.release());
-                Ok(())
+                drop(semaphore);
+                posix::semaphore::remove_counting(key, owns);
             }
-            Self::SystemV(semaphore) => {
-                semaphore.release(by.try_into().map_err(|_| io::ErrorKind::InvalidInput)?)
-            }
+            Self::SystemV(semaphore) => semaphore.remove_counting(owns),
         }
     }
 }
 
+/// What the holder of a lock gives back, without the borrow; see [`Semaphore::redeem`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ticket {
+    Posix(posix::semaphore::Ticket),
+    SystemV(system_v::semaphore::Taken),
+}
+
+/// Says that its owner counts with a semaphore, where the kernel cannot say so.
+#[derive(Debug)]
+pub(crate) struct Presence(system_v::presence::Presence);
+
+impl Presence {
+    /// `None` where it is of no use.
+    pub(crate) fn announce(key: &NativeIpcKey) -> Option<Self> {
+        match key.key_type() {
+            KeyType::SystemV(_) => system_v::presence::Presence::announce(key).map(Self),
+            KeyType::PosixRealtime | KeyType::Windows => None,
+        }
+    }
+
+    /// Whether it is this process's own, and not the one of the process that it was forked from.
+    pub(crate) fn is_own(&self) -> bool {
+        self.0.is_own()
+    }
+}
+
 impl Taken<'_> {
+    /// See [`Semaphore::redeem`].
+    pub(crate) fn ticket(self) -> Ticket {
+        match self {
+            Self::Posix(taken) => Ticket::Posix(taken.ticket()),
+            Self::SystemV(taken) => Ticket::SystemV(taken),
+        }
+    }
+
     /// Gives the lock back. `recovered`: the data are right, also after an owner's death.
     #[inline]
     pub(crate) fn give(self, recovered: bool) {

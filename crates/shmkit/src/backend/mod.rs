@@ -1,6 +1,7 @@
 //! How segments and semaphores come to be, are found, counted and removed: one folder for each
 //! type of key. The key decides at run time; a type that this system lacks is `Unsupported`.
 
+mod info;
 #[cfg(target_os = "linux")]
 mod posix;
 #[cfg(target_os = "linux")]
@@ -16,13 +17,16 @@ mod any;
 mod any;
 
 pub(crate) use any::{
-    Segment, Semaphore, Taken, attach, create, is_supported, name_suspects, remove,
+    Presence, Segment, Semaphore, Taken, Ticket, attach, create, find, is_supported, list,
+    name_suspects, remove,
 };
 #[cfg(target_os = "linux")]
 pub(crate) use any::{bytes, user_name};
 
+pub use info::{Holder, Place, SegmentInfo, State};
+
 use crate::error::{Error, ErrorKind, Op};
-use crate::key::{KeyRules, NativeIpcKey};
+use crate::key::{KeyRules, KeyType, NativeIpcKey};
 use crate::mapping::Access;
 
 /// What a new or an attached segment should be like; the public face is `Options`.
@@ -140,7 +144,21 @@ fn unsupported(key: &NativeIpcKey, op: Op) -> Error {
         .hint("the key types that it has are in the platform table of the documentation")
 }
 
+/// Who has a lock, in a sentence.
+pub(crate) fn name_holder(lock: &Semaphore) -> String {
+    let suspects = lock.suspects().unwrap_or_default();
+    let names = name_suspects(&suspects);
+    match suspects.iter().any(|suspect| suspect.holds) || suspects.is_empty() {
+        true => format!("held by {names}"),
+        false => format!("held by one of those that have it open: {names}"),
+    }
+}
+
 /// The key of a segment's lock, by the rules of this process.
 pub(crate) fn semaphore_key(segment: &NativeIpcKey) -> NativeIpcKey {
-    KeyRules::of_this_process().semaphore_key(segment)
+    match (segment.legacy_key(), segment.key_type()) {
+        // Most keys, and no need to look at the environment.
+        (None, KeyType::PosixRealtime | KeyType::SystemV(_)) => segment.clone(),
+        _ => KeyRules::of_this_process().semaphore_key(segment),
+    }
 }

@@ -148,7 +148,6 @@ mod tests {
     use std::thread;
 
     use super::super::view::tests::Memory;
-    use super::*;
 
     #[test]
     fn values_of_all_sizes_come_back() {

@@ -64,14 +64,14 @@ mod tests {
 
                 /// Both directions: `copy` is `read` or `write`.
                 fn copies_exactly_the_range(copy: unsafe fn(*const u8, *mut u8, usize)) {
-                    let from = pattern(LONGEST + 64);
+                    let mut from = pattern(LONGEST + 64);
                     for len in 0..=LONGEST {
                         for one in 0..=ALIGNMENTS {
                             for other in [0, 1, 7, 16, 31] {
                                 for (at, to) in [(one, other), (other, one)] {
                                     let mut into = vec![GUARD; LONGEST + 64];
                                     // SAFETY: `at + len` is at most the length of `from`.
-                                    let src = unsafe { from.as_ptr().add(at) };
+                                    let src = unsafe { from.as_mut_ptr().add(at) };
                                     // SAFETY: `to + len` is at most the length of `into`.
                                     let dst = unsafe { into.as_mut_ptr().add(to) };
                                     // SAFETY: `len` bytes lie at both, and the vectors are two.

@@ -289,12 +289,7 @@ impl SharedMemory {
 
     #[cold]
     fn explain_timeout(&self, semaphore: &Semaphore, limit: Duration) -> Error {
-        let suspects = semaphore.suspects().unwrap_or_default();
-        let names = backend::name_suspects(&suspects);
-        let who = match suspects.iter().any(|suspect| suspect.holds) || suspects.is_empty() {
-            true => format!("held by {names}"),
-            false => format!("held by one of those that have it open: {names}"),
-        };
+        let who = backend::name_holder(semaphore);
         Error::new(Op::Lock, ErrorKind::TimedOut)
             .on(&self.key)
             .detail(format!("timed out after {limit:?}, {who}"))

@@ -1,1 +1,9 @@
+//! The integration tests of shmkit, in one binary: real processes, real crashes, real Qt.
 
+mod bad_input;
+mod conformance;
+mod crash;
+mod fork;
+mod qt_interop;
+mod support;
+mod tidy;

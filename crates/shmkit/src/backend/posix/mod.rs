@@ -1,10 +1,12 @@
 //! POSIX segments and semaphores: files of the memory file system.
 
 mod explain;
+mod last;
 mod name;
 pub(crate) mod segment;
 pub(crate) mod semaphore;
 mod slot;
+pub(crate) mod survey;
 
 // One file per layout of `sem_t`; both offer the same `Word`.
 #[cfg_attr(

@@ -1,14 +1,17 @@
 //! A named POSIX segment: born complete, removed by the last one out.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use super::explain::{Squatted, explain, explain_size};
+use super::last::{Outcome, be_gone, be_present, is_alone, unlink_if_last};
 use super::name::{segment_path, semaphore_path};
 use super::semaphore;
-use crate::backend::{Detached, InUse, Lifetime, Origin, Orphans, Owners, Removal, Spec};
+use crate::backend::{
+    Detached, InUse, Lifetime, Origin, Orphans, Owners, Removal, Spec, semaphore_key,
+};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 use crate::mapping::Access;
@@ -16,8 +19,6 @@ use crate::sys::file::{
     self, EPHEMERAL, FileId, Kind, MEMORY_DIRECTORY, Newborn, Room, Status, Unnamed,
 };
 use crate::sys::fork::{self, User};
-use crate::sys::lease::{self, Hold, Users};
-use crate::sys::process;
 
 /// An attached segment.
 #[derive(Debug)]
@@ -38,18 +39,15 @@ const BIRTH_PATIENCE: Duration = Duration::from_millis(100);
 /// How often a name may change under us before we say so. Each time somebody else got on.
 const ATTEMPTS: u32 = 1000;
 
-/// A byte that shmkit users share where the kernel grants no leases: who can have it alone is the
-/// last of them.
-const USER_BYTE: u64 = 1 << 32;
-
 /// Makes a segment; an orphan of the name is removed first.
 pub(crate) fn create(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Segment> {
     let path = segment_path(key, op)?;
     let _steady = fork::steady();
     let born = Born::new(spec, op).map_err(|error| error.on(key))?;
     let mut origin = Origin::Created;
+    let lock = semaphore_path(&semaphore_key(key), op)?;
     for _ in 0..ATTEMPTS {
-        semaphore::mend_abandoned(&semaphore_path(key, op)?);
+        semaphore::mend_abandoned(&lock);
         match born.publish(&path) {
             Ok(()) => {
                 let Born { user, id, .. } = born;
@@ -117,17 +115,18 @@ fn try_attach(path: &str, spec: &Spec) -> io::Result<Option<Segment>> {
     let origin = match (lifetime, spec.orphans) {
         (Lifetime::Kept, _) => Origin::Attached,
         (Lifetime::Ephemeral, Orphans::Remove) => {
-            if unlink_if_last(fd.as_fd(), path, status.id)? {
-                return Ok(None);
+            match unlink_if_last(fd.as_fd(), path, status.id)? {
+                Outcome::Removed => return Ok(None),
+                Outcome::LeftToOthers => return Err(io::ErrorKind::NotFound.into()),
+                Outcome::InUse => Origin::Attached,
             }
-            Origin::Attached
         }
-        (Lifetime::Ephemeral, Orphans::Adopt) if is_orphan(fd.as_fd())? => Origin::Adopted,
+        (Lifetime::Ephemeral, Orphans::Adopt) if is_alone(fd.as_fd())? => Origin::Adopted,
         (Lifetime::Ephemeral, Orphans::Adopt) => Origin::Attached,
     };
     let size = usize::try_from(status.size).map_err(|_| io::ErrorKind::OutOfMemory)?;
     let user = User::map(fd, size, spec.access)?;
-    join(user.as_fd())?;
+    be_present(user.as_fd())?;
     let mode = status.mode & 0o777;
     let path = path.to_owned();
     Ok(Some(Segment {
@@ -139,24 +138,6 @@ fn try_attach(path: &str, spec: &Spec) -> io::Result<Option<Segment>> {
         lifetime,
         origin,
     }))
-}
-
-/// Whether nobody but the asking description uses the file.
-fn is_orphan(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    match lease::users(fd)? {
-        Users::OnlyMe(_) => Ok(true),
-        Users::Others => Ok(false),
-        // Nothing is removed on this answer, so that the shmkit users' own count will do.
-        Users::Unknown => Ok(!lease::is_locked(fd, USER_BYTE, 1)?),
-    }
-}
-
-/// Where the kernel grants no leases the users of shmkit count themselves.
-fn join(fd: BorrowedFd<'_>) -> io::Result<()> {
-    if lease::are_granted() {
-        return Ok(());
-    }
-    lease::try_lock(fd, Hold::Shared, USER_BYTE, 1).map(drop)
 }
 
 fn check(status: &Status, trust: Owners) -> io::Result<()> {
@@ -197,7 +178,7 @@ impl Born {
             .map_err(|error| explain_size(error, Some(fd.as_fd()), size, op))?
             .id;
         let user = User::map(fd, spec.size, Access::ReadWrite)
-            .and_then(|user| join(user.as_fd()).map(|()| user))
+            .and_then(|user| be_present(user.as_fd()).map(|()| user))
             .map_err(|error| explain_size(error, None, size, op))?;
         Ok(Self { user, id, unnamed })
     }
@@ -282,42 +263,10 @@ fn reclaim(path: &str) -> io::Result<Reclaim> {
         _ => {}
     }
     match unlink_if_last(fd.as_fd(), path, status.id)? {
-        true => Ok(Reclaim::Done),
-        false => Ok(Reclaim::Refused(Taken::InUse)),
+        Outcome::Removed => Ok(Reclaim::Done),
+        Outcome::LeftToOthers => Ok(Reclaim::Gone),
+        Outcome::InUse => Ok(Reclaim::Refused(Taken::InUse)),
     }
-}
-
-/// Removes the name if it leads to `fd`'s file and nobody else has that open. Until it is done an
-/// opener waits, and then finds that the file has no name any more.
-fn unlink_if_last(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::Result<bool> {
-    let _sole = match lease::users(fd)? {
-        Users::OnlyMe(sole) => Some(sole),
-        Users::Others => return Ok(false),
-        // Never on a guess: the users of shmkit must be gone by their own count, and nobody else
-        // may be found by a look that overlooks nothing.
-        Users::Unknown => {
-            if lease::is_locked(fd, USER_BYTE, 1)? || !is_only_holder(id)? {
-                return Ok(false);
-            }
-            None
-        }
-    };
-    match file::status_of_name(path) {
-        Ok(status) if status.id == id => file::unlink(path).map(|()| true),
-        _ => Ok(false),
-    }
-}
-
-/// Whether this process alone has the file, with one descriptor.
-fn is_only_holder(id: FileId) -> io::Result<bool> {
-    let holders = process::holders_of(id)?;
-    let only = matches!(
-        &*holders.found,
-        [holder] if holder.pid == std::process::id()
-            && holder.descriptors == 1
-            && holder.mappings == 0
-    );
-    Ok(holders.complete && only)
 }
 
 impl Segment {
@@ -336,15 +285,16 @@ impl Segment {
         let _steady = fork::steady();
         let blind = user.is_blind();
         let fd = user.unmap();
-        if !removes || blind {
-            return Ok(Detached::Remains);
-        }
-        match unlink_if_last(fd.as_fd(), &path, id) {
-            Ok(true) => {
-                semaphore::remove_unused(&semaphore_path(key, Op::Detach)?);
+        let outcome = be_gone(fd.as_fd()).and_then(|()| match removes && !blind {
+            true => unlink_if_last(fd.as_fd(), &path, id),
+            false => Ok(Outcome::InUse),
+        });
+        match outcome {
+            Ok(Outcome::Removed) => {
+                semaphore::remove_unused(&semaphore_path(&semaphore_key(key), Op::Detach)?);
                 Ok(Detached::Removed)
             }
-            Ok(false) => Ok(Detached::Remains),
+            Ok(_) => Ok(Detached::Remains),
             Err(error) => Err(explain(error, &path, Op::Detach).on(key)),
         }
     }
@@ -356,7 +306,7 @@ pub(crate) fn remove(key: &NativeIpcKey, in_use: InUse) -> Result<()> {
     let _steady = fork::steady();
     match unlink_by_name(&path, in_use) {
         Ok(true) => {
-            semaphore::remove_unused(&semaphore_path(key, Op::Remove)?);
+            semaphore::remove_unused(&semaphore_path(&semaphore_key(key), Op::Remove)?);
             Ok(())
         }
         Ok(false) => Err(Error::new(Op::Remove, ErrorKind::InUse)
@@ -375,16 +325,13 @@ fn unlink_by_name(path: &str, in_use: InUse) -> io::Result<bool> {
     if status.kind != Kind::Regular {
         return Err(Squatted::by(status.kind).into());
     }
-    if unlink_if_last(fd.as_fd(), path, status.id)? {
-        return Ok(true);
+    match (unlink_if_last(fd.as_fd(), path, status.id)?, in_use) {
+        (Outcome::Removed, _) => return Ok(true),
+        (Outcome::InUse, InUse::Refuse) => return Ok(false),
+        (Outcome::LeftToOthers, _) => return Err(io::ErrorKind::NotFound.into()),
+        (Outcome::InUse, InUse::RemoveAnyway) => {}
     }
-    if in_use == InUse::Refuse {
-        return Ok(false);
-    }
-    if !file::try_claim(fd.as_fd())? {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    if file::status_of_name(path)?.id != status.id {
+    if !file::try_claim(fd.as_fd())? || file::status_of_name(path)?.id != status.id {
         return Err(io::ErrorKind::NotFound.into());
     }
     file::unlink(path).map(|()| true)

@@ -15,10 +15,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::explain::{Squatted, explain};
-use super::name::semaphore_path;
+use super::last;
+use super::name::{segment_path, semaphore_path};
 use super::slot;
 use super::word::{Holder, Local, Word};
-use crate::backend::{Grant, Owners, Suspect};
+use crate::backend::{Grant, Owners, Suspect, semaphore_key};
 use crate::error::{Op, Result};
 use crate::key::NativeIpcKey;
 use crate::mapping::Access;
@@ -57,6 +58,14 @@ struct Mapped {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken<'s> {
     mapped: &'s Mapped,
+    slot: u32,
+    generation: u32,
+}
+
+/// The same without the borrow, for those who keep the semaphore beside it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticket {
+    file: FileId,
     slot: u32,
     generation: u32,
 }
@@ -154,30 +163,67 @@ impl Semaphore {
         }
     }
 
-    /// Takes one of the value, as `sem_trywait(3)`: without an owner.
-    pub(crate) fn try_acquire(&self) -> bool {
-        self.newest().word().try_take(0)
-    }
-
-    /// Takes one of the value, sleeping at most `limit`.
-    pub(crate) fn acquire_within(&self, limit: Duration) -> io::Result<bool> {
-        let mapped = self.newest();
-        let taken = mapped.word().take_within(0, limit.min(SLICE))?;
-        if !self.follow(mapped)? || !taken {
-            return Ok(taken);
+    /// The semaphore that the name leads to, or the last one that it led to.
+    fn latest(&self) -> io::Result<&Mapped> {
+        loop {
+            let mapped = self.newest();
+            if self.is_current(mapped) || !self.follow(mapped)? {
+                return Ok(mapped);
+            }
         }
-        mapped.word().give(0);
-        Ok(false)
     }
 
-    /// Adds one to the value.
-    pub(crate) fn release(&self) {
-        self.newest().word().give(0);
+    /// Takes one of the value, as `sem_trywait(3)`: without an owner.
+    pub(crate) fn try_acquire(&self) -> io::Result<bool> {
+        Ok(self.latest()?.word().try_take(0))
     }
 
-    /// The value.
-    pub(crate) fn value(&self) -> u32 {
-        self.newest().word().count()
+    /// Takes one of the value, sleeping at most about `limit`; `false` if it was not to be had.
+    pub(crate) fn acquire_within(&self, limit: Duration) -> io::Result<bool> {
+        let begun = Instant::now();
+        loop {
+            if self.try_acquire()? {
+                return Ok(true);
+            }
+            let left = limit.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            if self.newest().word().take_within(0, left.min(SLICE))? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Adds `by` to the value, all or nothing.
+    pub(crate) fn release(&self, by: u32) -> io::Result<()> {
+        match self.latest()?.word().add(by) {
+            true => Ok(()),
+            false => Err(io::Error::from_raw_os_error(libc::EOVERFLOW)),
+        }
+    }
+
+    /// Sets the value, for everybody who has the semaphore open. Qt makes a new one instead, and
+    /// leaves those behind.
+    pub(crate) fn set_value(&self, value: u32) -> io::Result<()> {
+        self.latest()?.word().set(value);
+        Ok(())
+    }
+
+    /// The lock of a ticket; `None` if it is no ticket of this semaphore.
+    pub(crate) fn redeem(&self, ticket: Ticket) -> Option<Taken<'_>> {
+        let mut mapped = &self.first;
+        while mapped.id != ticket.file {
+            mapped = mapped.next.get()?;
+        }
+        let Ticket {
+            slot, generation, ..
+        } = ticket;
+        Some(Taken {
+            mapped,
+            slot,
+            generation,
+        })
     }
 
     /// Whether the name was seen to lead to `mapped` within this clock tick.
@@ -238,6 +284,14 @@ impl Semaphore {
             false => {}
         }
         Ok(suspects)
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // Explicitly, since a child that has not reached its exec yet may keep the description
+        // for a moment.
+        let _ = last::be_gone(self.user.as_fd());
     }
 }
 
@@ -341,6 +395,15 @@ impl Mapped {
 }
 
 impl Taken<'_> {
+    /// See [`Semaphore::redeem`].
+    pub(crate) fn ticket(self) -> Ticket {
+        Ticket {
+            file: self.mapped.id,
+            slot: self.slot,
+            generation: self.generation,
+        }
+    }
+
     /// Gives the lock back. `recovered`: the data are right again after an owner's death.
     #[inline]
     pub(crate) fn give(self, recovered: bool) {
@@ -406,9 +469,29 @@ pub(super) fn remove_unused(path: &str) {
     if status.links == 0 || check(&status, Owners::Mine).is_err() {
         return;
     }
-    if let Ok(Users::OnlyMe(_sole)) = lease::users(fd.as_fd())
-        && file::status_of_name(path).is_ok_and(|named| named.id == status.id)
+    // What cannot be removed stays: a semaphore without a segment does no harm.
+    let _ = last::unlink_if_last(fd.as_fd(), path, status.id);
+}
+
+/// Removes the semaphore of a segment that does not exist, unless somebody has it open.
+pub(crate) fn remove_without_segment(segment: &NativeIpcKey) {
+    let [Ok(segment), Ok(semaphore)] = [
+        segment_path(segment, Op::Detach),
+        semaphore_path(&semaphore_key(segment), Op::Detach),
+    ] else {
+        return;
+    };
+    if file::status_of_name(&segment).is_err() {
+        remove_unused(&semaphore);
+    }
+}
+
+/// Removes a semaphore that counts unless somebody has it open. One that shmkit did not make stays
+/// unless the caller `owns` it.
+pub(crate) fn remove_counting(key: &NativeIpcKey, owns: bool) {
+    if let Ok(path) = semaphore_path(key, Op::Detach)
+        && file::status_of_name(&path).is_ok_and(|status| owns || status.is_ephemeral())
     {
-        let _ = file::unlink(path);
+        remove_unused(&path);
     }
 }

@@ -7,12 +7,13 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use super::word::Word;
+use super::last;
+use super::word::{Holder, Word};
 use crate::sys::fork::User;
 use crate::sys::lease::{self, Hold};
 
-/// The first byte used; slot 0 is no slot.
-const BASE: u64 = 1 << 32;
+/// The byte of slot 0, which is no slot.
+const BASE: u64 = last::SLOTS;
 
 /// The slot of `user`, taken at its first use; 0 if all are taken.
 pub(super) fn of(user: &User, word: &Word<'_>) -> io::Result<u32> {
@@ -33,7 +34,7 @@ fn take(user: &User, word: &Word<'_>) -> io::Result<u32> {
         }
         // A holder that died left its slot in the word. Until somebody has taken the lock over
         // from it, its number must stay dead.
-        if word.holder() == super::word::Holder::Slot(slot) {
+        if word.holder() == Holder::Slot(slot) {
             lease::unlock(user.as_fd(), BASE + u64::from(slot), 1)?;
             continue;
         }

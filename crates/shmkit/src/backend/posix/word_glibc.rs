@@ -32,6 +32,9 @@ const SLEEPER: u64 = 1 << 32;
 const SLOT_SHIFT: u32 = 52;
 const SLOT: u64 = !0 << SLOT_SHIFT;
 
+/// The largest value (`SEM_VALUE_MAX`).
+const MOST: u64 = i32::MAX as u64;
+
 /// Bytes 16 to 31 of the 32 are not used by glibc, and zero in a new semaphore.
 const LOST: usize = 16;
 const NEXT_SLOT: usize = 20;
@@ -150,6 +153,32 @@ impl<'m> Word<'m> {
         if state & !SLOT >= SLEEPER {
             futex::wake_one(self.value());
         }
+    }
+
+    /// Adds to the value; `false`, and nothing is added, if it would be too much for `sem_post(3)`.
+    pub(super) fn add(&self, by: u32) -> bool {
+        let by = u64::from(by);
+        self.change(|state| match (state & VALUE).saturating_add(by) {
+            ..=MOST => Some((state & !SLOT) + by),
+            _ => None,
+        })
+    }
+
+    /// Sets the value, whoever sleeps or holds the lock.
+    pub(super) fn set(&self, value: u32) {
+        self.change(|state| Some(state & !SLOT & !VALUE | u64::from(value)));
+    }
+
+    /// Changes the state for those that count, and wakes as many as may go on.
+    fn change(&self, next: impl Fn(u64) -> Option<u64>) -> bool {
+        let changed = self
+            .state()
+            .fetch_update(Ordering::Release, Ordering::Relaxed, &next);
+        let Ok(before) = changed else { return false };
+        let free = next(before).unwrap_or_default() & VALUE;
+        let sleepers = (before & !SLOT) / SLEEPER;
+        (0..free.min(sleepers)).for_each(|_| futex::wake_one(self.value()));
+        true
     }
 
     /// Who has the lock.

@@ -116,6 +116,35 @@ impl<'m> Word<'m> {
         });
     }
 
+    /// Adds to the value; `false`, and nothing is added, if it would be too much for `sem_post(3)`.
+    pub(super) fn add(&self, by: u32) -> bool {
+        for done in 0..by {
+            if !self.post() {
+                (0..done).for_each(|_| self.take_back());
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Sets the value, whoever sleeps or holds the lock.
+    pub(super) fn set(&self, value: u32) {
+        self.spare(OWNER).store(0, Ordering::SeqCst);
+        let now = self.count();
+        (value..now).for_each(|_| self.take_back());
+        (now..value).for_each(|_| _ = self.post());
+    }
+
+    fn post(&self) -> bool {
+        // SAFETY: the contract of `new` says that this is a semaphore.
+        unsafe { libc::sem_post(self.semaphore()) == 0 }
+    }
+
+    fn take_back(&self) {
+        // SAFETY: as in `post`.
+        unsafe { libc::sem_trywait(self.semaphore()) };
+    }
+
     /// Who has the lock.
     pub(super) fn holder(&self) -> Holder {
         match (self.count(), self.spare(OWNER).load(Ordering::SeqCst)) {

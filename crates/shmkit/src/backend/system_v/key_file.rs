@@ -92,6 +92,13 @@ fn is_made_for_this(path: &str, status: &Status) -> bool {
         && (status.is_ephemeral() || is_qts_mode && is_where_qt_puts_them(path))
 }
 
+/// Whether a regular file may be a key file: ours, by its mark or by what it says, or Qt's.
+pub(super) fn may_be_one(path: &str, status: &Status) -> bool {
+    status.is_ephemeral()
+        || (status.size == 0 && is_where_qt_puts_them(path))
+        || (status.size == KEPT.len() as u64 && is_kept(path))
+}
+
 fn is_where_qt_puts_them(path: &str) -> bool {
     let Some((directory, name)) = path.rsplit_once('/') else {
         return false;

@@ -411,7 +411,7 @@ fn is_gone(error: &io::Error) -> bool {
     )
 }
 
-fn explain_missing(cause: io::Error, path: &str, op: Op) -> Error {
+pub(super) fn explain_missing(cause: io::Error, path: &str, op: Op) -> Error {
     match cause.raw_os_error() {
         Some(libc::ENOENT | libc::EIDRM | libc::EINVAL) => Error::new(op, ErrorKind::NotFound),
         Some(libc::EACCES | libc::EPERM) => {

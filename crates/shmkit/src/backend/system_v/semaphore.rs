@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::key_file::{self, KeyFile};
+use super::presence::Presence;
 use crate::backend::{Grant, Owners, Suspect, user_name};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
@@ -110,6 +111,8 @@ impl Semaphore {
         op: Op,
     ) -> Result<Self> {
         let (path, project) = key_file::parts(key, op)?;
+        // Guards ask for the generation.
+        fork::install();
         let semaphore = Self {
             path: path.to_owned(),
             project,
@@ -227,13 +230,16 @@ impl Semaphore {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
                 Err(_) if !marked => return Ok(None),
-                // Held, or free with the mark up.
-                Err(_) => match system_v::operate(id, [take(false)], None) {
-                    Ok(()) => return Ok(Some((Self::taken(set), Grant::OwnerDied))),
-                    Err(error) if is_gone(&error) => self.reopen(id)?,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                    Err(error) => return Err(error),
-                },
+                // Held, or free with the mark up. Lowering and raising it proves that it is up in
+                // the very moment of taking.
+                Err(_) => {
+                    match system_v::operate(id, [take(false), LOWER_MARK, RAISE_MARK], None) {
+                        Ok(()) => return Ok(Some((Self::taken(set), Grant::OwnerDied))),
+                        Err(error) if is_gone(&error) => self.reopen(id)?,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                        Err(error) => return Err(error),
+                    }
+                }
             }
         }
     }
@@ -262,23 +268,31 @@ impl Semaphore {
         }
     }
 
-    /// Takes one of the value, at once or within `limit`; with undo, as Qt does.
+    /// Takes one of the value, at once or sleeping at most `limit`; with undo, as Qt does.
     pub(crate) fn acquire_within(&self, limit: Option<Duration>) -> io::Result<bool> {
-        let limit = limit.map(|limit| limit.min(SLICE));
+        let begun = Instant::now();
         loop {
+            let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
             let id = self.set().id;
-            match system_v::operate(id, [take(limit.is_some())], limit) {
+            match system_v::operate(
+                id,
+                [take(limit.is_some())],
+                left.map(|left| left.min(SLICE)),
+            ) {
                 Ok(()) => return Ok(true),
                 Err(error) if is_gone(&error) => self.reopen(id)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) if left.is_none_or(|left| left.is_zero()) => return Ok(false),
+                Err(_) => {}
             }
         }
     }
 
-    /// Adds `by` to the value, in one operation.
-    pub(crate) fn release(&self, by: i16) -> io::Result<()> {
+    /// Adds `by` to the value, in one operation; with undo, as Qt does.
+    pub(crate) fn release(&self, by: u32) -> io::Result<()> {
+        let too_large = |_| io::Error::from_raw_os_error(libc::ERANGE);
+        let by = i16::try_from(by).map_err(too_large)?;
         loop {
             let id = self.set().id;
             match system_v::operate(id, [Step { by, ..GIVE }], None) {
@@ -288,16 +302,43 @@ impl Semaphore {
         }
     }
 
-    /// Sets the value, whoever has or waits for it: Qt's mode *Create*.
-    pub(crate) fn reset(&self, value: u32) -> io::Result<()> {
-        system_v::set_value(self.set().id, LOCK, value.try_into().unwrap_or(i32::MAX))
+    /// Sets the value, whoever has some of it or waits for it.
+    pub(crate) fn set_value(&self, value: u32) -> io::Result<()> {
+        loop {
+            let id = self.set().id;
+            match system_v::set_value(id, LOCK, value.try_into().unwrap_or(i32::MAX)) {
+                Err(error) if is_gone(&error) => self.reopen(id)?,
+                result => return result,
+            }
+        }
     }
 
-    /// The value.
-    pub(crate) fn value(&self) -> io::Result<u32> {
-        Ok(system_v::value(self.set().id, LOCK)?
-            .try_into()
-            .unwrap_or(0))
+    /// Removes a lock whose segment does not exist, unless somebody has it.
+    pub(crate) fn remove_without_segment(self, segment: &NativeIpcKey) {
+        let has_segment = key_file::parts(segment, Op::Detach)
+            .and_then(|(path, project)| Ok(KeyFile::find(path, project).map(|file| file.ipc_key)))
+            .is_ok_and(|key| key.is_ok_and(|key| system_v::find_segment(key).is_ok()));
+        if !has_segment && matches!(self.try_lock(), Ok(Some(_))) {
+            // The lock goes with it.
+            let _ = self.remove();
+        }
+    }
+
+    /// Removes a semaphore that counts unless a user of shmkit counts with it, somebody waits for
+    /// it, or it is the lock of a segment. One that shmkit did not make stays unless the caller
+    /// `owns` it. Qt's users cannot be seen; they make a new one at their next step, as they do
+    /// after Qt's own removals.
+    pub(crate) fn remove_counting(self, owns: bool) {
+        let Set { id, marked } = self.set();
+        let Ok(file) = KeyFile::find(&self.path, self.project) else {
+            return;
+        };
+        let in_use = Presence::of_anyone(&self.path)
+            || system_v::find_segment(file.ipc_key).is_ok()
+            || !system_v::waiting(id, LOCK).is_ok_and(|count| count == 0);
+        if (owns || marked) && !in_use {
+            let _ = self.remove();
+        }
     }
 
     /// Who operated last: while it is locked, the holder.
@@ -365,15 +406,17 @@ impl Taken {
             return;
         }
         let Self { id, marked, .. } = self;
-        let given = match marked && recovered {
-            true => system_v::operate(id, [IF_HELD, GIVE, LOWER_MARK], None),
-            false => system_v::operate(id, [IF_HELD, GIVE], None),
-        };
-        // EAGAIN: Qt has reset the lock under us, and there is nothing to give back but the mark.
-        // Anything else: the set is gone, and the lock with it.
-        if marked && recovered && given.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock) {
-            let _ = system_v::operate(id, [LOWER_MARK], None);
+        if marked && recovered {
+            match system_v::operate(id, [IF_HELD, GIVE, LOWER_MARK], None) {
+                // Qt has reset the lock under us. What is left is given back piece by piece.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let _ = system_v::operate(id, [LOWER_MARK], None);
+                }
+                // Done; or the set is gone, and the lock with it.
+                _ => return,
+            }
         }
+        let _ = system_v::operate(id, [IF_HELD, GIVE], None);
     }
 }
 

@@ -337,6 +337,11 @@ pub(crate) fn try_claim(fd: BorrowedFd<'_>) -> io::Result<bool> {
     }
 }
 
+/// Gives up what [`try_claim`] took.
+pub(crate) fn unclaim(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(fs::flock(fd, fs::FlockOperation::Unlock)?)
+}
+
 /// Whether a path is a directory that exists.
 pub(crate) fn is_directory(path: &str) -> bool {
     Path::new(path).is_dir()

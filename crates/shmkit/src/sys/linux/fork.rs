@@ -228,7 +228,8 @@ impl Drop for Steady {
     }
 }
 
-fn install() {
+/// Sees to it that forks are noticed from now on.
+pub(crate) fn install() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
         // SAFETY: the three functions have the C ABI, live for ever and do not unwind: they only

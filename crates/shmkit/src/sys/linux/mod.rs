@@ -5,6 +5,7 @@ pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod lease;
+pub(crate) mod listing;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod semaphore_image;

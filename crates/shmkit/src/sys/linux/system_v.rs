@@ -35,7 +35,7 @@ pub(crate) struct SegmentStatus {
 }
 
 /// `shm_perm.mode` of a segment that waits for its last user; <sys/shm.h>, not in libc.
-const SHM_DEST: u32 = 0o1000;
+pub(crate) const SHM_DEST: u32 = 0o1000;
 
 /// Makes a segment that no other has the key of; `reserve` accounts for its memory at once.
 pub(crate) fn create_segment(
@@ -157,6 +157,12 @@ pub(crate) fn set_value(id: c_int, semaphore: u16, value: c_int) -> io::Result<(
 pub(crate) fn value(id: c_int, semaphore: u16) -> io::Result<c_int> {
     // SAFETY: GETVAL takes no fourth argument.
     check(unsafe { libc::semctl(id, semaphore.into(), libc::GETVAL) })
+}
+
+/// How many wait for a semaphore's value to grow.
+pub(crate) fn waiting(id: c_int, semaphore: u16) -> io::Result<c_int> {
+    // SAFETY: GETNCNT takes no fourth argument.
+    check(unsafe { libc::semctl(id, semaphore.into(), libc::GETNCNT) })
 }
 
 /// The process that last operated on a semaphore, as seen from this PID namespace; `None` if it

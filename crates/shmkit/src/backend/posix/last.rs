@@ -1,0 +1,130 @@
+//! Who is the last one out, when several leave at once.
+//!
+//! The kernel's word is the write lease: it is granted only to the sole user of a file. But two
+//! who leave at the same moment still see each other, and if each took the other for one who
+//! stays, both would go and nobody would remove the file. So every user of shmkit shares a byte of
+//! the file (its *presence*) for as long as it is attached, and gives it back before it asks for
+//! the lease. Then:
+//!
+//! * lease refused, somebody present: that one will ask later. We go.
+//! * lease refused, nobody present: somebody else is on the way out or in, or a program that
+//!   does not know shmkit is attached. One of those who leave takes *charge* (`flock`) and asks
+//!   again for a while; the others go.
+//!
+//! Whoever has charge and sees somebody present gives charge back and looks once more: had that one
+//! left in between, it found charge taken and relied on us.
+//!
+//! A descriptor may also live on for a moment in a child between fork and exec, or in a process
+//! that is being killed; asking again is good for that, too.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::sys::file::{self, FileId};
+use crate::sys::lease::{self, Hold, Users};
+use crate::sys::process;
+
+/// The presence of those that are attached to a segment.
+const PRESENCE: u64 = 1 << 32;
+
+/// The presence of those that lock a semaphore: one byte each, from here on. See `slot.rs`.
+pub(super) const SLOTS: u64 = PRESENCE + 1;
+
+const PRESENCES: u64 = 1 << 16;
+
+/// How long somebody who is on the way out or in may need. It passes in vain only where a program
+/// that does not know shmkit stays attached.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What became of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Removed,
+    /// Somebody uses the file.
+    InUse,
+    /// Somebody else is about to remove it, or has just done so.
+    LeftToOthers,
+}
+
+/// Says that `fd` stands for somebody who is attached.
+pub(super) fn be_present(fd: BorrowedFd<'_>) -> io::Result<()> {
+    lease::try_lock(fd, Hold::Shared, PRESENCE, 1).map(drop)
+}
+
+/// Says that `fd` no longer stands for anybody: explicitly, since a child that has not reached
+/// its exec yet may keep the description for a moment.
+pub(super) fn be_gone(fd: BorrowedFd<'_>) -> io::Result<()> {
+    lease::unlock(fd, PRESENCE, PRESENCES)
+}
+
+pub(super) fn is_anybody_present(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    lease::is_locked(fd, PRESENCE, PRESENCES)
+}
+
+/// Whether nobody but the one who asks uses the file of `fd`, as far as can be seen at once.
+pub(super) fn is_alone(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    match lease::users(fd)? {
+        Users::OnlyMe(_) => Ok(true),
+        Users::Others => Ok(false),
+        // Nothing is removed on this answer, so that the presence of shmkit's users will do.
+        Users::Unknown => Ok(!is_anybody_present(fd)?),
+    }
+}
+
+/// Removes `path` if it leads to `fd`'s file and nobody else has that open. Until it is done an
+/// opener waits, and then finds that the file has no name any more.
+pub(super) fn unlink_if_last(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::Result<Outcome> {
+    let mut deadline = None;
+    loop {
+        if let Some(outcome) = try_unlink(fd, path, id)? {
+            return Ok(outcome);
+        }
+        if is_anybody_present(fd)? {
+            return Ok(Outcome::InUse);
+        }
+        if !file::try_claim(fd)? {
+            return Ok(Outcome::LeftToOthers);
+        }
+        let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+        while !is_anybody_present(fd)? {
+            if let Some(outcome) = try_unlink(fd, path, id)? {
+                return Ok(outcome);
+            }
+            if Instant::now() >= deadline {
+                return Ok(Outcome::InUse);
+            }
+            thread::yield_now();
+        }
+        file::unclaim(fd)?;
+    }
+}
+
+/// Removes the name if that can be decided now and in favour of removing.
+fn try_unlink(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::Result<Option<Outcome>> {
+    let _sole = match lease::users(fd)? {
+        Users::OnlyMe(sole) => Some(sole),
+        Users::Others => return Ok(None),
+        // Never on a guess: nobody may be present, and nobody else may be found by a look that
+        // overlooks nothing.
+        Users::Unknown if is_anybody_present(fd)? || !is_only_holder(id)? => return Ok(None),
+        Users::Unknown => None,
+    };
+    match file::status_of_name(path) {
+        Ok(status) if status.id == id => file::unlink(path).map(|()| Some(Outcome::Removed)),
+        _ => Ok(Some(Outcome::LeftToOthers)),
+    }
+}
+
+/// Whether this process alone has the file, with one descriptor.
+fn is_only_holder(id: FileId) -> io::Result<bool> {
+    let holders = process::holders_of(id)?;
+    let only = matches!(
+        &*holders.found,
+        [holder] if holder.pid == std::process::id()
+            && holder.descriptors == 1
+            && holder.mappings == 0
+    );
+    Ok(holders.complete && only)
+}

@@ -1,0 +1,166 @@
+//! Looking at segments: the kernel lists them and counts who is attached. Only the files that their
+//! keys were made of must be searched for.
+
+use std::collections::HashMap;
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::key_file::{self, KeyFile};
+use super::segment::explain_missing;
+use crate::backend::info::with_legacy_key;
+use crate::backend::{Lifetime, Place, SegmentInfo, State};
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::key::{KeyType, NativeIpcKey, ProjectId};
+use crate::sys::file::Kind;
+use crate::sys::listing::{self, SystemVSegment};
+use crate::sys::process::{self, Mapped, Mappings};
+use crate::sys::system_v::{SHM_DEST, ipc_key};
+
+/// All segments.
+pub(crate) fn list(everybody: &Mappings) -> io::Result<Vec<SegmentInfo>> {
+    let segments = listing::system_v_segments()?;
+    let key_files = find_key_files(&segments);
+    let describe = |segment: SystemVSegment| {
+        let key = key_files.get(&segment.ipc_key).cloned();
+        describe(segment, key, everybody)
+    };
+    Ok(segments.into_iter().map(describe).collect())
+}
+
+/// The segment of a key.
+pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
+    let op = Op::Inspect;
+    let (path, project) = key_file::parts(key, op)?;
+    let look = || -> io::Result<_> {
+        let file = KeyFile::find(path, project)?;
+        let mut segments = listing::system_v_segments()?.into_iter();
+        let segment = segments.find(|segment| segment.ipc_key == file.ipc_key);
+        let segment = segment.ok_or(io::ErrorKind::NotFound)?;
+        Ok((segment, process::mappings_on(0)?))
+    };
+    match look() {
+        Ok((segment, everybody)) => Ok(describe(segment, Some(key.clone()), &everybody)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Error::new(op, ErrorKind::NotFound).on(key))
+        }
+        Err(error) => Err(explain_missing(error, path, op).on(key)),
+    }
+}
+
+fn describe(
+    segment: SystemVSegment,
+    key: Option<NativeIpcKey>,
+    everybody: &Mappings,
+) -> SegmentInfo {
+    let holders = everybody.of(Mapped::SystemV(segment.id));
+    let seen: u64 = holders.iter().map(|holder| holder.attached).sum();
+    let lifetime = match &key {
+        Some(key) if key_file::is_kept(key.native_key()) => Lifetime::Kept,
+        _ => Lifetime::Ephemeral,
+    };
+    let (state, reason) = judge(&segment, key.is_some(), lifetime);
+    SegmentInfo {
+        place: Place::SystemV {
+            ipc_key: segment.ipc_key as u32,
+            id: segment.id,
+            key_file: key.as_ref().map(|key| PathBuf::from(key.native_key())),
+        },
+        key,
+        size: segment.size,
+        owner: segment.owner,
+        owner_name: None,
+        mode: segment.mode & 0o777,
+        created: segment.changed,
+        lifetime,
+        attached: Some(segment.attached),
+        holders: holders.iter().map(Into::into).collect(),
+        complete: everybody.complete || seen == segment.attached,
+        state,
+        reason,
+    }
+}
+
+fn judge(segment: &SystemVSegment, has_key_file: bool, lifetime: Lifetime) -> (State, String) {
+    let (state, reason) = match segment.attached {
+        0 if lifetime == Lifetime::Kept => (State::Kept, "nobody is attached; it is kept"),
+        0 if has_key_file => (
+            State::Orphan,
+            "the kernel says that nobody is attached any more, and the last one should have \
+             removed it",
+        ),
+        0 => (
+            State::Unknown,
+            "nobody is attached; it was not made by shmkit or Qt, or its key file is not in the \
+             usual directories",
+        ),
+        _ if segment.mode & SHM_DEST != 0 => (
+            State::Live,
+            "it is removed already, and its memory goes when the last one detaches",
+        ),
+        1 => (State::Live, "attached once"),
+        times => return (State::Live, format!("attached {times} times")),
+    };
+    (state, reason.to_owned())
+}
+
+/// Searches the directories where shmkit and Qt put key files for those of the segments.
+fn find_key_files(segments: &[SystemVSegment]) -> HashMap<i32, NativeIpcKey> {
+    let mut found = HashMap::new();
+    let wanted: Vec<(i32, ProjectId)> = segments
+        .iter()
+        .filter_map(|segment| {
+            let project = (segment.ipc_key as u32 >> 24) as u8;
+            Some((segment.ipc_key, ProjectId::new(project)?))
+        })
+        .collect();
+    if wanted.is_empty() {
+        return found;
+    }
+    for directory in directories() {
+        for (name, inode) in listing::names_in(&directory).unwrap_or_default() {
+            // The lower half of a key is that of the inode, which spares most files a look.
+            let mut maybe = wanted
+                .iter()
+                .filter(|(key, _)| *key as u16 == inode as u16)
+                .peekable();
+            if maybe.peek().is_none() {
+                continue;
+            }
+            let path = directory.join(name);
+            let (Some(text), Ok(status)) = (path.to_str(), listing::status_of(&path)) else {
+                continue;
+            };
+            // Other files may have the key by accident.
+            if status.kind != Kind::Regular || !key_file::may_be_one(text, &status) {
+                continue;
+            }
+            for &(key, project) in maybe {
+                if ipc_key(status.id.device, status.id.inode, project.get()) == key {
+                    let native = with_legacy_key(text, KeyType::SystemV(project));
+                    found.entry(key).or_insert(native);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Where key files are: the temporary directory and the users' runtime directories.
+fn directories() -> Vec<PathBuf> {
+    let temporary = [env::temp_dir(), PathBuf::from("/tmp")];
+    let mut directories = temporary.to_vec();
+    directories.extend(env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from));
+    let mut add = |parent: &Path, prefix: &str| {
+        for (name, _) in listing::names_in(parent).unwrap_or_default() {
+            if name.as_encoded_bytes().starts_with(prefix.as_bytes()) {
+                directories.push(parent.join(name));
+            }
+        }
+    };
+    temporary.iter().for_each(|parent| add(parent, "runtime-"));
+    add(Path::new("/run/user"), "");
+    directories.sort();
+    directories.dedup();
+    directories
+}

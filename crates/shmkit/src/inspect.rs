@@ -1,0 +1,69 @@
+//! Which segments exist on this machine, who uses them, and which were left behind.
+//!
+//! Looking changes nothing and works for every segment, also for those that shmkit did not make.
+//! Whether an ephemeral segment is an orphan is the kernel's word; who its users are is read from
+//! `/proc`, which shows an ordinary user only its own processes: [`SegmentInfo::complete`] tells.
+//!
+//! ```
+//! # fn main() -> shmkit::Result<()> {
+//! use shmkit::inspect::{self, State};
+//!
+//! # if cfg!(target_os = "linux") {
+//! for segment in inspect::list()? {
+//!     if segment.state == State::Orphan {
+//!         println!("{}: {} bytes, {}", segment.place, segment.size, segment.reason);
+//!     }
+//! }
+//! # }
+//! # Ok(()) }
+//! ```
+
+pub use crate::backend::{Holder, Place, SegmentInfo, State};
+
+use crate::backend;
+use crate::error::Result;
+use crate::key::NativeIpcKey;
+
+/// All segments of all key types, in no particular order.
+///
+/// It takes one look at every process, however many segments there are. A process that only has a
+/// segment open, without having it mapped, is not among the [holders](SegmentInfo::holders); see
+/// [`info`].
+///
+/// # Errors
+/// [`Unsupported`](crate::ErrorKind::Unsupported) where segments cannot be listed.
+///
+/// # Platform-specific behavior
+/// On Linux these are the files in `/dev/shm` except for semaphores, and the System V segments of
+/// this IPC namespace.
+#[doc(alias = "ipcs")]
+#[doc(alias = "lsof")]
+pub fn list() -> Result<Vec<SegmentInfo>> {
+    backend::list()
+}
+
+/// The segment that a key leads to, without attaching to it.
+///
+/// ```
+/// use shmkit::{SharedMemory, inspect, key::NativeIpcKey};
+///
+/// # fn main() -> shmkit::Result<()> {
+/// # let name = format!("shmkit-doc-inspect-{}", std::process::id());
+/// # let key = NativeIpcKey::platform_safe(&name);
+/// # if cfg!(target_os = "linux") {
+/// let segment = SharedMemory::create(&key, 4096)?;
+/// let info = inspect::info(&key)?;
+/// assert_eq!(info.size, 4096);
+/// assert_eq!(info.state, inspect::State::Live);
+/// assert!(info.holders.iter().any(|holder| holder.pid == std::process::id()));
+/// # }
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound); [`NotASegment`](crate::ErrorKind::NotASegment) if
+/// something else has the name; [`InvalidKey`](crate::ErrorKind::InvalidKey);
+/// [`Unsupported`](crate::ErrorKind::Unsupported).
+pub fn info(key: &NativeIpcKey) -> Result<SegmentInfo> {
+    backend::find(key)
+}

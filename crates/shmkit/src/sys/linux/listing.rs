@@ -1,0 +1,121 @@
+//! What exists: the names in a directory, with their age, and the kernel's table of System V
+//! segments.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, StatxFlags};
+
+use super::file::Status;
+
+/// The names in a directory with their inodes, in no order; `.` and `..` are not among them.
+pub(crate) fn names_in(directory: impl AsRef<Path>) -> io::Result<Vec<(OsString, u64)>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(directory.as_ref(), flags, Mode::empty())?;
+    let mut names = Vec::new();
+    for entry in Dir::new(fd)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            let name = std::ffi::OsStr::from_bytes(name).to_owned();
+            names.push((name, entry.ino()));
+        }
+    }
+    Ok(names)
+}
+
+/// Asks about a name, as [`file::status_of_name`](super::file::status_of_name), also if it is not
+/// UTF-8.
+pub(crate) fn status_of(path: &Path) -> io::Result<Status> {
+    Ok(rustix::fs::lstat(path)?.into())
+}
+
+/// When a file was made, if the file system remembers it.
+pub(crate) fn born(path: &Path) -> Option<SystemTime> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    let statx = rustix::fs::statx(CWD, path, flags, StatxFlags::BTIME).ok()?;
+    let known = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let (seconds, nanos) = (statx.stx_btime.tv_sec, statx.stx_btime.tv_nsec);
+    let since = Duration::new(seconds.try_into().ok()?, nanos);
+    known.then(|| UNIX_EPOCH + since)
+}
+
+/// A line of the kernel's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SystemVSegment {
+    pub(crate) ipc_key: i32,
+    pub(crate) id: i32,
+    /// Permission bits, and `SHM_DEST` for one that was removed.
+    pub(crate) mode: u32,
+    pub(crate) size: u64,
+    pub(crate) attached: u64,
+    pub(crate) owner: u32,
+    /// When it was made, or its owner or mode changed.
+    pub(crate) changed: Option<SystemTime>,
+}
+
+/// All System V segments of this IPC namespace, also those that this user may not look into.
+pub(crate) fn system_v_segments() -> io::Result<Vec<SystemVSegment>> {
+    match fs::read_to_string("/proc/sysvipc/shm") {
+        Ok(table) => Ok(table.lines().skip(1).filter_map(parse).collect()),
+        // A kernel without System V segments has none.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The columns: key, id, perms, size, cpid, lpid, nattch, uid, gid, cuid, cgid, atime, dtime,
+/// ctime, ...
+fn parse(line: &str) -> Option<SystemVSegment> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let number = |column: usize| words.get(column)?.parse::<u64>().ok();
+    let changed = number(13).filter(|&seconds| seconds != 0);
+    Some(SystemVSegment {
+        ipc_key: words.first()?.parse().ok()?,
+        id: words.get(1)?.parse().ok()?,
+        mode: u32::from_str_radix(words.get(2)?, 8).ok()?,
+        size: number(3)?,
+        attached: number(6)?,
+        owner: number(7)?.try_into().ok()?,
+        changed: changed.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_table_is_read() {
+        let line = "1359020211      32769  1600                  4096    77    78      2  1000  1000     0     0 1700000001          0 1700000000                  4096                     0";
+        assert_eq!(
+            parse(line),
+            Some(SystemVSegment {
+                ipc_key: 1359020211,
+                id: 32769,
+                mode: 0o1600,
+                size: 4096,
+                attached: 2,
+                owner: 1000,
+                changed: Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
+            })
+        );
+        assert_eq!(
+            parse(" -2147483648 1 600 4096").map(|s| s.id),
+            None,
+            "short"
+        );
+        assert!(system_v_segments().is_ok());
+    }
+
+    #[test]
+    fn a_directory_is_listed_with_inodes() {
+        let names = names_in("/proc/self").unwrap();
+        assert!(names.iter().any(|(name, _)| name == "maps"));
+        assert!(!names.iter().any(|(name, _)| name == "." || name == ".."));
+    }
+}

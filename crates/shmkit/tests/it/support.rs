@@ -1,0 +1,126 @@
+//! What the tests here share: keys of every type that clean up after themselves.
+
+use std::time::Duration;
+
+use shmkit::key::{KeyRules, KeyType, NativeIpcKey, Role};
+use shmkit_testkit::{Cleanup, unique_name};
+
+/// Longer than anything here takes; the end of a wait that should never end so.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// Short enough to wait for in vain.
+pub(crate) const SHORT: Duration = Duration::from_millis(30);
+
+/// A key that nothing else has, whose traces are removed when it is dropped.
+pub(crate) struct TestKey {
+    pub(crate) key: NativeIpcKey,
+    _cleanup: Cleanup,
+}
+
+impl std::ops::Deref for TestKey {
+    type Target = NativeIpcKey;
+
+    fn deref(&self) -> &NativeIpcKey {
+        &self.key
+    }
+}
+
+impl TestKey {
+    /// `posix:/NAME`.
+    pub(crate) fn posix() -> Self {
+        let name = unique_name();
+        Self {
+            key: NativeIpcKey::new(format!("/{name}"), KeyType::PosixRealtime),
+            _cleanup: Cleanup::new(name),
+        }
+    }
+
+    /// `systemv:/tmp/NAME`: one key file for the segment and its lock.
+    pub(crate) fn system_v() -> Self {
+        let path = std::env::temp_dir().join(unique_name());
+        let _cleanup = Cleanup::default().and_system_v(&path, b'Q');
+        Self {
+            key: NativeIpcKey::new(path.to_str().unwrap(), KeyType::SYSTEM_V),
+            _cleanup,
+        }
+    }
+
+    /// `systemv:/tmp/qipc_sharedmemory_...?legacyKey=NAME`: two key files.
+    pub(crate) fn system_v_legacy() -> Self {
+        let (rules, name) = (KeyRules::of_this_process(), unique_name());
+        let key = rules.legacy_key(Role::Segment, &name, KeyType::SYSTEM_V);
+        let lock = rules.semaphore_key(&key);
+        let _cleanup = Cleanup::default()
+            .and_system_v(key.native_key(), b'Q')
+            .and_system_v(lock.native_key(), b'Q');
+        Self { key, _cleanup }
+    }
+
+    /// `posix:/qipc_sharedmemory_...?legacyKey=NAME`.
+    pub(crate) fn posix_legacy() -> Self {
+        let (rules, name) = (KeyRules::of_this_process(), unique_name());
+        let key = rules.legacy_key(Role::Segment, &name, KeyType::PosixRealtime);
+        let lock = rules.semaphore_key(&key);
+        let _cleanup = Cleanup::new(key.native_key()).and_name(lock.native_key());
+        Self { key, _cleanup }
+    }
+
+    /// Everything that exists of this key: names in the memory file system, key files. Empty when
+    /// nothing was left behind.
+    pub(crate) fn traces(&self) -> Vec<String> {
+        let lock = KeyRules::of_this_process().semaphore_key(&self.key);
+        let mut paths: Vec<String> = match self.key.key_type() {
+            KeyType::PosixRealtime => vec![
+                format!("/dev/shm{}", self.key.native_key()),
+                format!("/dev/shm/sem.{}", &lock.native_key()[1..]),
+            ],
+            _ => vec![
+                self.key.native_key().to_owned(),
+                lock.native_key().to_owned(),
+            ],
+        };
+        paths.dedup();
+        paths.retain(|path| std::fs::symlink_metadata(path).is_ok());
+        paths
+    }
+
+    /// The System V objects of the kernel whose key is this one's, as lines of `/proc/sysvipc`.
+    /// Call it while the key files exist.
+    pub(crate) fn ipc_keys(&self) -> Vec<i64> {
+        use std::os::linux::fs::MetadataExt;
+        let lock = KeyRules::of_this_process().semaphore_key(&self.key);
+        [self.key.native_key(), lock.native_key()]
+            .iter()
+            .filter_map(|path| std::fs::metadata(path).ok())
+            .map(|file| {
+                let key = i64::from(b'Q') << 24
+                    | ((file.st_dev() & 0xff) << 16) as i64
+                    | (file.st_ino() & 0xffff) as i64;
+                i64::from(key as i32)
+            })
+            .collect()
+    }
+}
+
+/// Whether the kernel has a System V segment or set of one of these keys.
+pub(crate) fn any_in_kernel(keys: &[i64]) -> bool {
+    ["shm", "sem"].iter().any(|table| {
+        let table = std::fs::read_to_string(format!("/proc/sysvipc/{table}")).unwrap();
+        table
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_whitespace().next()?.parse::<i64>().ok())
+            .any(|key| keys.contains(&key))
+    })
+}
+
+/// Runs each test function once for every type of key.
+macro_rules! for_every_key {
+    ($($test:ident),+ $(,)?) => {
+        mod posix { $(#[test] fn $test() { super::$test(crate::support::TestKey::posix()); })+ }
+        mod posix_legacy { $(#[test] fn $test() { super::$test(crate::support::TestKey::posix_legacy()); })+ }
+        mod system_v { $(#[test] fn $test() { super::$test(crate::support::TestKey::system_v()); })+ }
+        mod system_v_legacy { $(#[test] fn $test() { super::$test(crate::support::TestKey::system_v_legacy()); })+ }
+    };
+}
+pub(crate) use for_every_key;
