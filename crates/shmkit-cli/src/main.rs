@@ -1,2 +1,34 @@
-//! The `shmkit` command.
-fn main() {}
+//! The `shmkit` command: shared memory segments from the shell.
+//!
+//! Data go to standard output, messages to standard error. Each command is a file in `commands/`
+//! and talks to the library's public face only.
+
+mod args;
+mod commands;
+mod failure;
+mod key;
+mod output;
+mod progress;
+mod signals;
+mod size;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Create(args) => commands::create::run(args),
+        Command::Put(args) => commands::put::run(args),
+        Command::Get(args) => commands::get::run(args),
+        Command::Info(args) => commands::info::run(args),
+        Command::Ls(args) => commands::ls::run(args),
+        Command::Rm(args) => commands::rm::run(args),
+        Command::Key(args) => commands::key::run(args),
+        Command::Lock(args) => commands::lock::run(args),
+        Command::Completions(args) => commands::completions::run(args),
+    };
+    done.unwrap_or_else(|error| failure::report(&error))
+}

@@ -25,8 +25,12 @@ fn main() -> Result<()> {
     let path = env::args_os().nth(1).context("which file shall it be?")?;
     let picture = RgbImage::from_fn(WIDTH, HEIGHT, pixel);
     let file = std::fs::File::create(&path).with_context(|| format!("cannot create {path:?}"))?;
-    PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::Adaptive)
-        .write_image(&picture, WIDTH, HEIGHT, image::ExtendedColorType::Rgb8)?;
+    PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::Adaptive).write_image(
+        &picture,
+        WIDTH,
+        HEIGHT,
+        image::ExtendedColorType::Rgb8,
+    )?;
     Ok(())
 }
 
@@ -55,7 +59,11 @@ fn colour(x: f64, y: f64) -> Colour {
     let swell = fbm(x * 2.0, 110.0 * depth.sqrt(), 91) - 0.5;
     let far = SHORE - (y - SHORE) * 1.25 + (ripple * 0.10 + swell * 0.05) * depth.powf(0.8);
     let mirrored = land(x + ripple * 0.03 * depth, far.clamp(0.0, SHORE - 1e-6));
-    let tint = [0.86, 0.80, 0.92].map(|part| part - 0.30 * depth);
+    let tint = [
+        0.97 - 0.12 * depth,
+        0.84 - 0.26 * depth,
+        0.93 - 0.42 * depth,
+    ];
     let dark = zip(mirrored, tint, |light, tint| light * tint + 0.012);
     let line = (1.0 - depth * 90.0).max(0.0);
     mix(dark, [0.75, 0.52, 0.45], line * 0.35)
@@ -64,11 +72,41 @@ fn colour(x: f64, y: f64) -> Colour {
 /// The sky, and before it the ranges, far to near.
 fn land(x: f64, y: f64) -> Colour {
     const RANGES: [Range; 5] = [
-        Range { base: 0.520, height: 0.200, scale: 1.7, seed: 11, tone: [0.56, 0.40, 0.52] },
-        Range { base: 0.575, height: 0.210, scale: 2.1, seed: 27, tone: [0.40, 0.28, 0.43] },
-        Range { base: 0.630, height: 0.170, scale: 2.9, seed: 35, tone: [0.25, 0.19, 0.34] },
-        Range { base: 0.680, height: 0.130, scale: 3.7, seed: 43, tone: [0.13, 0.115, 0.225] },
-        Range { base: 0.725, height: 0.090, scale: 5.3, seed: 58, tone: [0.055, 0.058, 0.115] },
+        Range {
+            base: 0.520,
+            height: 0.200,
+            scale: 1.7,
+            seed: 11,
+            tone: [0.56, 0.40, 0.52],
+        },
+        Range {
+            base: 0.575,
+            height: 0.210,
+            scale: 2.1,
+            seed: 27,
+            tone: [0.40, 0.28, 0.43],
+        },
+        Range {
+            base: 0.630,
+            height: 0.170,
+            scale: 2.9,
+            seed: 35,
+            tone: [0.25, 0.19, 0.34],
+        },
+        Range {
+            base: 0.680,
+            height: 0.130,
+            scale: 3.7,
+            seed: 43,
+            tone: [0.13, 0.115, 0.225],
+        },
+        Range {
+            base: 0.725,
+            height: 0.090,
+            scale: 5.3,
+            seed: 58,
+            tone: [0.055, 0.058, 0.115],
+        },
     ];
     let mut light = sky(x, y);
     for (nearness, range) in RANGES.iter().enumerate() {
@@ -109,7 +147,11 @@ fn sky(x: f64, y: f64) -> Colour {
     // Bands of cloud, lit from below where they are near the sun.
     let thick = fbm(x * 1.6 + 3.0, y * 9.5 + 0.6 * fbm(x * 3.0, y * 6.0, 71), 70);
     let cover = smooth(0.50, 0.80, thick) * smooth(0.02, 0.14, y) * (1.0 - smooth(0.44, 0.56, y));
-    let warm = mix([0.33, 0.23, 0.41], [1.0, 0.60, 0.44], (-away * 2.3).exp() * 1.25);
+    let warm = mix(
+        [0.33, 0.23, 0.41],
+        [1.0, 0.60, 0.44],
+        (-away * 2.3).exp() * 1.25,
+    );
     light = mix(light, warm, cover * 0.75);
 
     let disc = 1.0 - smooth(0.0465, 0.0480, away);
@@ -158,7 +200,11 @@ impl Range {
 /// How far firs reach above the nearest range at `x`.
 fn trees(x: f64) -> f64 {
     let mut top: f64 = 0.0;
-    for (spacing, tallest, salt) in [(0.0105, 0.040, 60), (0.0072, 0.028, 61), (0.0051, 0.019, 62)] {
+    for (spacing, tallest, salt) in [
+        (0.0105, 0.040, 60),
+        (0.0072, 0.028, 61),
+        (0.0051, 0.019, 62),
+    ] {
         let wood = smooth(0.30, 0.62, noise(x * 3.1, 0.5, 63));
         let slot = (x / spacing).floor();
         for near in [slot - 1.0, slot, slot + 1.0] {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::words::{Order, Word};
 
@@ -62,7 +62,7 @@ impl Crew {
 
     /// Starts a child; they are counted from 0.
     pub(crate) fn start(&mut self, name: &str, mut command: Command) -> Result<Index> {
-        // Away from the terminal's Ctrl-C: it is the parent's end that ends them, in good order.
+        // Away from the terminal's Ctrl-C: the parent's end makes them leave in good order.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut process = command
@@ -105,7 +105,8 @@ impl Crew {
             bail!("the {} is gone", member.name);
         };
         let line = serde_json::to_string(&order)?;
-        writeln!(orders, "{line}").with_context(|| format!("the {} does not listen", member.name))
+        writeln!(orders, "{line}")
+            .map_err(|error| anyhow!("the {} does not listen: {error}", member.name))
     }
 
     /// Waits for the next word of any child.

@@ -1,11 +1,14 @@
 //! The picture: decoded, and turned into the frames of a short film.
 
 use std::f64::consts::TAU;
+use std::fmt;
 use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use image::{DynamicImage, ImageReader, imageops::FilterType};
+
+use crate::{frame, units};
 
 /// What is shared when the user names nothing.
 const OURS: (&str, &[u8]) = ("lake.png", include_bytes!("../../../assets/lake.png"));
@@ -59,6 +62,11 @@ impl Picture {
         })
     }
 
+    /// The checksum of the pixels.
+    pub(crate) fn checksum(&self) -> u32 {
+        frame::checksum(&self.pixels)
+    }
+
     /// Frame `number` of a film of `of`: the picture turned sideways, in warmer or colder light.
     /// The last frame is the picture itself.
     pub(crate) fn frame(&self, number: u64, of: u64, frame: &mut Vec<u8>) {
@@ -77,6 +85,19 @@ impl Picture {
             pixel[0] = pixel[0].saturating_add_signed(warmth);
             pixel[2] = pixel[2].saturating_add_signed(warmth.saturating_neg());
         }
+    }
+}
+
+impl fmt::Display for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            width,
+            height,
+            pixels,
+        } = self;
+        let size = units::bytes(pixels.len() as u64);
+        write!(f, "{name}: {width} x {height}, {size} a frame")
     }
 }
 

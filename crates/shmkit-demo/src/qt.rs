@@ -38,7 +38,10 @@ impl Qt {
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stderr);
                 let last = said.lines().last().unwrap_or("it ended without a word");
-                format!("{} has no PyQt6 of version 6.6 or newer ({last})", python.display())
+                format!(
+                    "{} has no PyQt6 of version 6.6 or newer ({last})",
+                    python.display()
+                )
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 format!("there is no {}", python.display())

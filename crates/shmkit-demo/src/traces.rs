@@ -23,13 +23,14 @@ impl Trace {
         match self {
             // Not followed: a link would be a trace as well.
             Self::File(path) => path.symlink_metadata().is_ok(),
-            Self::SystemV { table, key } => std::fs::read_to_string(format!("/proc/sysvipc/{table}"))
-                .is_ok_and(|lines| {
+            Self::SystemV { table, key } => {
+                std::fs::read_to_string(format!("/proc/sysvipc/{table}")).is_ok_and(|lines| {
                     let key = key.to_string();
                     lines
                         .lines()
                         .any(|line| line.split_whitespace().next() == Some(&key))
-                }),
+                })
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the parent and its children say to each other: a line of JSON each, over the pipes.
 //! `reader.py` speaks this too.
 
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{self, Write as _};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};

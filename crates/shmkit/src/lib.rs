@@ -6,6 +6,7 @@ pub mod inspect;
 pub mod key;
 mod lock;
 pub mod mapping;
+pub mod qt;
 mod segment;
 mod sys;
 

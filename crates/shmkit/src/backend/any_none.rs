@@ -1,7 +1,7 @@
 //! Segments and semaphores on a system for which there are none yet: everything is `Unsupported`,
 //! and none can exist.
 
-use std::io;
+use std::io::{self, Read};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -43,6 +43,15 @@ pub(crate) fn attach(
 
 pub(crate) fn remove(key: &NativeIpcKey, _: &Spec, _: InUse) -> Result<()> {
     Err(unsupported(key, Op::Remove))
+}
+
+pub(crate) fn create_from(
+    key: &NativeIpcKey,
+    _: &Spec,
+    _: &mut dyn Read,
+    op: Op,
+) -> Result<(Segment, Option<Semaphore>)> {
+    Err(unsupported(key, op))
 }
 
 /// All segments.
@@ -154,6 +163,11 @@ impl Taken<'_> {
     pub(crate) fn give(self, _: bool) {
         match self.0 {}
     }
+}
+
+/// A counting semaphore's refusal.
+pub(crate) fn explain(cause: io::Error, op: Op) -> Error {
+    Error::os(op, cause)
 }
 
 /// Processes in a sentence.

@@ -1,7 +1,7 @@
 //! Segments and semaphores of the types that Unix systems have.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read};
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{
     Detached, Grant, Holder, InUse, Lifetime, Origin, Owners, Removal, SegmentInfo, Spec, Suspect,
     posix, system_v, unsupported,
 };
-use crate::error::{Error, Op, Result};
+use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
 use crate::mapping::Access;
 use crate::sys::process;
@@ -52,6 +52,22 @@ pub(crate) fn create(
             posix::segment::create(key, spec, op).map(|segment| (Segment::Posix(segment), None))
         }
         KeyType::SystemV(_) => system_v::segment::create(key, spec, op)
+            .map(|(segment, lock)| (Segment::SystemV(segment), Some(Semaphore::SystemV(lock)))),
+        KeyType::Windows => Err(unsupported(key, op)),
+    }
+}
+
+/// Makes a segment of the contents and of their size; an orphan of the key is removed first.
+pub(crate) fn create_from(
+    key: &NativeIpcKey,
+    spec: &Spec,
+    contents: &mut dyn Read,
+    op: Op,
+) -> Result<(Segment, Option<Semaphore>)> {
+    match key.key_type() {
+        KeyType::PosixRealtime => posix::segment::create_from(key, spec, contents, op)
+            .map(|segment| (Segment::Posix(segment), None)),
+        KeyType::SystemV(_) => system_v::contents::create_from(key, spec, contents, op)
             .map(|(segment, lock)| (Segment::SystemV(segment), Some(Semaphore::SystemV(lock)))),
         KeyType::Windows => Err(unsupported(key, op)),
     }
@@ -332,6 +348,16 @@ impl Owners {
             Self::User(user) if user == owner => true,
             Self::Mine | Self::User(_) => owner == 0 || owner == crate::sys::file::user(),
         }
+    }
+}
+
+/// A counting semaphore's refusal.
+pub(crate) fn explain(cause: io::Error, op: Op) -> Error {
+    let is_limit = cause.raw_os_error() == Some(libc::ERANGE);
+    let error = Error::os(op, cause);
+    match is_limit {
+        true => error.with_kind(ErrorKind::OutOfResources),
+        false => error,
     }
 }
 

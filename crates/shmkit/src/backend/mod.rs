@@ -17,8 +17,8 @@ mod any;
 mod any;
 
 pub(crate) use any::{
-    Presence, Segment, Semaphore, Taken, Ticket, attach, create, find, is_supported, list,
-    name_suspects, remove,
+    Presence, Segment, Semaphore, Taken, Ticket, attach, create, create_from, explain, find, is_supported,
+    list, name_suspects, remove,
 };
 #[cfg(target_os = "linux")]
 pub(crate) use any::{bytes, user_name};
@@ -152,6 +152,22 @@ pub(crate) fn name_holder(lock: &Semaphore) -> String {
         true => format!("held by {names}"),
         false => format!("held by one of those that have it open: {names}"),
     }
+}
+
+/// There is nothing to make a segment of.
+#[cfg(unix)]
+fn no_contents(op: Op) -> Error {
+    Error::new(op, ErrorKind::InvalidSize)
+        .detail("there are no contents: not one byte was read")
+        .hint("a segment has 1 to isize::MAX bytes")
+}
+
+/// What is to be put into a segment could not be read.
+#[cfg(unix)]
+fn unreadable(cause: std::io::Error, op: Op) -> Error {
+    Error::os(op, cause)
+        .detail("the contents cannot be read")
+        .with_kind(ErrorKind::Os)
 }
 
 /// The key of a segment's lock, by the rules of this process.

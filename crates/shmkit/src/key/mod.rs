@@ -82,7 +82,7 @@ impl NativeIpcKey {
         }
     }
 
-    fn with_legacy(native: String, legacy: String, key_type: KeyType) -> Self {
+    pub(crate) fn with_legacy(native: String, legacy: String, key_type: KeyType) -> Self {
         Self {
             key_type,
             native,

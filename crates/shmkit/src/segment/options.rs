@@ -1,5 +1,6 @@
 //! How a segment is made and attached to.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::SharedMemory;
@@ -135,6 +136,42 @@ impl Options {
     pub fn create(&self, key: &NativeIpcKey) -> Result<SharedMemory> {
         self.check_size(key, Op::Create)?;
         let (segment, lock) = backend::create(key, &self.spec, Op::Create)?;
+        Ok(self.handle(key, segment, lock))
+    }
+
+    /// Creates a segment that holds `contents` and is exactly as large as they are. They are read
+    /// to their end first, so that nobody sees the segment without them; if that fails, or this
+    /// process dies on the way, nothing is left behind.
+    ///
+    /// [`size`](Self::size), if it is set, says how much to expect, so that a lack of room is an
+    /// error at once. The memory that the contents need is needed once.
+    ///
+    /// ```
+    /// use shmkit::{SharedMemory, key::NativeIpcKey};
+    ///
+    /// # fn main() -> shmkit::Result<()> {
+    /// # let name = format!("shmkit-doc-contents-{}", std::process::id());
+    /// # let key = NativeIpcKey::platform_safe(&name);
+    /// let segment = SharedMemory::options().create_from(&key, &b"hello"[..])?;
+    /// assert_eq!(segment.view().to_vec(), b"hello");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`create`](Self::create); [`InvalidSize`](ErrorKind::InvalidSize) if there are no
+    /// contents; [`Os`](ErrorKind::Os) if they cannot be read.
+    ///
+    /// # Platform-specific behavior
+    /// System V has no segments without a name, so the contents are collected first, and moved to
+    /// the new segment piece by piece while its lock is held. Who attaches without waiting for the
+    /// lock can see it half-filled. If this process is killed then, it is an orphan, also if it was
+    /// to be kept.
+    pub fn create_from(
+        &self,
+        key: &NativeIpcKey,
+        mut contents: impl io::Read,
+    ) -> Result<SharedMemory> {
+        let (segment, lock) = backend::create_from(key, &self.spec, &mut contents, Op::Create)?;
         Ok(self.handle(key, segment, lock))
     }
 

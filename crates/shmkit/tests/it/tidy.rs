@@ -13,7 +13,9 @@ fn os_cfgs_stay_fenced() {
         let fenced = fence.iter().any(|path| file.starts_with(path));
         let text = fs::read_to_string(&file).unwrap();
         // Examples in the documentation are the reader's code.
-        let mut code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let mut code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
         seen += 1;
         assert!(
             fenced || !code.any(|line| line.contains("target_os") || line.contains("cfg(windows")),

@@ -93,6 +93,8 @@ pub(super) fn unlink_if_last(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::
                 return Ok(outcome);
             }
             if Instant::now() >= deadline {
+                // The asker may stay attached, and must not keep charge.
+                file::unclaim(fd)?;
                 return Ok(Outcome::InUse);
             }
             thread::yield_now();
@@ -101,8 +103,13 @@ pub(super) fn unlink_if_last(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::
     }
 }
 
-/// Removes the name if that can be decided now and in favour of removing.
-fn try_unlink(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::Result<Option<Outcome>> {
+/// Does `then` while nobody else uses the file of `fd`, which has no mapping; `None` if somebody
+/// does. An opener waits until it is done.
+pub(super) fn while_alone<R>(
+    fd: BorrowedFd<'_>,
+    id: FileId,
+    then: impl FnOnce() -> io::Result<R>,
+) -> io::Result<Option<R>> {
     let _sole = match lease::users(fd)? {
         Users::OnlyMe(sole) => Some(sole),
         Users::Others => return Ok(None),
@@ -111,9 +118,18 @@ fn try_unlink(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::Result<Option<O
         Users::Unknown if is_anybody_present(fd)? || !is_only_holder(id)? => return Ok(None),
         Users::Unknown => None,
     };
+    then().map(Some)
+}
+
+/// Removes the name if that can be decided now and in favour of removing.
+fn try_unlink(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::Result<Option<Outcome>> {
+    while_alone(fd, id, || unlink_if_same(path, id))
+}
+
+fn unlink_if_same(path: &str, id: FileId) -> io::Result<Outcome> {
     match file::status_of_name(path) {
-        Ok(status) if status.id == id => file::unlink(path).map(|()| Some(Outcome::Removed)),
-        _ => Ok(Some(Outcome::LeftToOthers)),
+        Ok(status) if status.id == id => file::unlink(path).map(|()| Outcome::Removed),
+        _ => Ok(Outcome::LeftToOthers),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A named POSIX segment: born complete, removed by the last one out.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ use super::last::{Outcome, be_gone, be_present, is_alone, unlink_if_last};
 use super::name::{segment_path, semaphore_path};
 use super::semaphore;
 use crate::backend::{
-    Detached, InUse, Lifetime, Origin, Orphans, Owners, Removal, Spec, semaphore_key,
+    Detached, InUse, Lifetime, Origin, Orphans, Owners, Removal, Spec, no_contents, semaphore_key,
+    unreadable,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
@@ -44,6 +45,37 @@ pub(crate) fn create(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Segment>
     let path = segment_path(key, op)?;
     let _steady = fork::steady();
     let born = Born::new(spec, op).map_err(|error| error.on(key))?;
+    publish(key, path, born, spec, op)
+}
+
+/// Makes a segment of the contents and of their size, which is complete before it has its name;
+/// an orphan of the name is removed first.
+pub(crate) fn create_from(
+    key: &NativeIpcKey,
+    spec: &Spec,
+    contents: &mut dyn Read,
+    op: Op,
+) -> Result<Segment> {
+    let path = segment_path(key, op)?;
+    // Said before anything is read.
+    if let Reclaim::Refused(why) =
+        reclaim(&path).map_err(|error| explain(error, &path, op).on(key))?
+    {
+        return Err(taken(why, op).on(key));
+    }
+    let filled = Filled::new(spec, contents, op).map_err(|error| error.on(key))?;
+    let size =
+        usize::try_from(filled.size).map_err(|_| Error::new(op, ErrorKind::InvalidSize).on(key))?;
+    let spec = Spec {
+        size,
+        ..spec.clone()
+    };
+    let _steady = fork::steady();
+    let born = Born::map(filled.newborn, &spec, op).map_err(|error| error.on(key))?;
+    publish(key, path, born, &spec, op)
+}
+
+fn publish(key: &NativeIpcKey, path: String, born: Born, spec: &Spec, op: Op) -> Result<Segment> {
     let mut origin = Origin::Created;
     let lock = semaphore_path(&semaphore_key(key), op)?;
     for _ in 0..ATTEMPTS {
@@ -160,22 +192,22 @@ struct Born {
 
 impl Born {
     fn new(spec: &Spec, op: Op) -> Result<Self> {
-        let mark = if spec.lifetime == Lifetime::Ephemeral {
-            EPHEMERAL
-        } else {
-            0
-        };
-        let Newborn { fd, unnamed } = Newborn::new(MEMORY_DIRECTORY, mark | spec.mode)
-            .map_err(|error| explain(error, MEMORY_DIRECTORY, op))?;
+        let newborn = newborn(spec, op)?;
         let size = spec.size as u64;
         let room = if spec.reserve {
             Room::Reserved
         } else {
             Room::Lazy
         };
-        let id = file::set_size(fd.as_fd(), size, room)
-            .and_then(|()| file::status(&fd))
-            .map_err(|error| explain_size(error, Some(fd.as_fd()), size, op))?
+        file::set_size(newborn.fd.as_fd(), size, room)
+            .map_err(|error| explain_size(error, Some(newborn.fd.as_fd()), size, op))?;
+        Self::map(newborn, spec, op)
+    }
+
+    fn map(Newborn { fd, unnamed }: Newborn, spec: &Spec, op: Op) -> Result<Self> {
+        let size = spec.size as u64;
+        let id = file::status(&fd)
+            .map_err(|error| explain(error, MEMORY_DIRECTORY, op))?
             .id;
         let user = User::map(fd, spec.size, Access::ReadWrite)
             .and_then(|user| be_present(user.as_fd()).map(|()| user))
@@ -185,6 +217,55 @@ impl Born {
 
     fn publish(&self, path: &str) -> io::Result<()> {
         self.unnamed.publish(self.user.as_fd(), path)
+    }
+}
+
+fn newborn(spec: &Spec, op: Op) -> Result<Newborn> {
+    let mark = if spec.lifetime == Lifetime::Ephemeral {
+        EPHEMERAL
+    } else {
+        0
+    };
+    Newborn::new(MEMORY_DIRECTORY, mark | spec.mode)
+        .map_err(|error| explain(error, MEMORY_DIRECTORY, op))
+}
+
+/// A segment that has its contents, and neither a mapping nor a name yet.
+struct Filled {
+    newborn: Newborn,
+    size: u64,
+}
+
+impl Filled {
+    /// The contents go to the file as they come, so that they are in memory once, and a lack of
+    /// room is an error and no signal.
+    fn new(spec: &Spec, contents: &mut dyn Read, op: Op) -> Result<Self> {
+        const AT_ONCE: usize = 1 << 20;
+        let newborn = newborn(spec, op)?;
+        let fd = newborn.fd.as_fd();
+        let no_room = |error, size| explain_size(error, Some(fd), size, op);
+        if spec.reserve && spec.size > 0 {
+            let size = spec.size as u64;
+            file::set_size(fd, size, Room::Reserved).map_err(|error| no_room(error, size))?;
+        }
+        let mut buffer = vec![0; AT_ONCE];
+        let mut size = 0;
+        loop {
+            let read = match contents.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(unreadable(error, op)),
+            };
+            let end = size + read as u64;
+            file::write_on(fd, &buffer[..read], end).map_err(|error| no_room(error, end))?;
+            size = end;
+        }
+        if size == 0 {
+            return Err(no_contents(op));
+        }
+        file::set_size(fd, size, Room::Lazy).map_err(|error| no_room(error, size))?;
+        Ok(Self { newborn, size })
     }
 }
 

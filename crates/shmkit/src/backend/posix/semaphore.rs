@@ -9,7 +9,7 @@
 #![expect(unsafe_code, reason = "the lock's word lies in a mapped file")]
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -303,10 +303,14 @@ impl Mapped {
             return Err(io::ErrorKind::NotFound.into());
         }
         check(&status, trust)?;
+        Self::new(fd, status.id)
+    }
+
+    fn new(fd: OwnedFd, id: FileId) -> io::Result<Self> {
         let user = User::map(fd, semaphore_image::SIZE, Access::ReadWrite)?;
         Ok(Self {
             user,
-            id: status.id,
+            id,
             local: Local::default(),
             next: OnceLock::new(),
         })
@@ -449,12 +453,22 @@ fn check(status: &file::Status, trust: Owners) -> io::Result<()> {
 /// if anybody has it open.
 pub(super) fn mend_abandoned(path: &str) {
     let _steady = fork::steady();
-    if let Ok(mapped) = Mapped::open(path, Owners::Mine)
-        && let Ok(Users::OnlyMe(_sole)) = lease::users(mapped.user.as_fd())
-    {
+    let Ok(fd) = file::open(path, Access::ReadWrite) else {
+        return;
+    };
+    let Ok(status) = file::status(&fd) else {
+        return;
+    };
+    if check(&status, Owners::Mine).is_err() {
+        return;
+    }
+    // What cannot be mended is as it was.
+    let _ = last::while_alone(fd.as_fd(), status.id, || {
+        let mapped = Mapped::new(fd.try_clone()?, status.id)?;
         mapped.word().reset(1);
         mapped.word().set_lost(false);
-    }
+        Ok(())
+    });
 }
 
 /// Removes the semaphore of a name unless somebody has it open.

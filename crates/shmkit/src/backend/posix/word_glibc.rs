@@ -219,11 +219,6 @@ impl<'m> Word<'m> {
         self.state().store(value.into(), Ordering::Release);
     }
 
-    /// The value that `sem_getvalue(3)` would give.
-    pub(super) fn count(&self) -> u32 {
-        (self.state().load(Ordering::Acquire) & VALUE) as u32
-    }
-
     /// Whether a holder died and nobody has said since that the data are right again.
     #[inline]
     pub(super) fn is_lost(&self) -> bool {

@@ -1,5 +1,6 @@
 //! System V segments and semaphores: kernel objects found through the inode of a key file.
 
+pub(crate) mod contents;
 pub(crate) mod key_file;
 pub(crate) mod presence;
 pub(crate) mod segment;

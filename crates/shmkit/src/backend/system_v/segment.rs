@@ -100,10 +100,8 @@ fn refuse_taken(file: &KeyFile, path: &str, op: Op) -> Result<Option<i32>> {
         Ok(status) => status,
         Err(error) if is_gone(&error) => return Ok(None),
         Err(error) => {
-            return Err(exists()
-                .detail("it already exists, and belongs to another user")
-                .because(error)
-                .with_kind(ErrorKind::ForeignOwner));
+            return Err(Error::os(op, error)
+                .detail("permission denied: it already exists, and belongs to another user"));
         }
     };
     if status.attached > 0 {

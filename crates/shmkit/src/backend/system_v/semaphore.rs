@@ -147,11 +147,18 @@ impl Semaphore {
             return Ok(());
         }
         for _ in 0..ATTEMPTS {
-            let (file, _) = KeyFile::find_or_make(&self.path, self.project)?;
+            let (file, made) = KeyFile::find_or_make(&self.path, self.project)?;
             let set = match self.find_or_make(&file) {
                 // Removed between two looks.
                 Err(error) if is_gone(&error) => continue,
-                result => result?,
+                Err(error) => {
+                    // Whoever has begun to use it meanwhile looks whether it is still there.
+                    if made {
+                        file.remove(&self.path);
+                    }
+                    return Err(error);
+                }
+                Ok(set) => set,
             };
             // A set whose key file was removed meanwhile is one that newcomers do not find.
             if file.is_current(&self.path) {
@@ -183,8 +190,13 @@ impl Semaphore {
         match system_v::create_set(file.ipc_key, COUNT, self.mode) {
             Ok(id) => {
                 let value = self.value.try_into().unwrap_or(i32::MAX);
-                system_v::set_value(id, LOCK, value)?;
-                Ok(Set { id, marked: true })
+                match system_v::set_value(id, LOCK, value) {
+                    Ok(()) => Ok(Set { id, marked: true }),
+                    Err(error) => {
+                        let _ = system_v::remove_set(id);
+                        Err(error)
+                    }
+                }
             }
             // Another was faster; find it in the next round.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -316,8 +328,10 @@ impl Semaphore {
     /// Removes a lock whose segment does not exist, unless somebody has it.
     pub(crate) fn remove_without_segment(self, segment: &NativeIpcKey) {
         let has_segment = key_file::parts(segment, Op::Detach)
-            .and_then(|(path, project)| Ok(KeyFile::find(path, project).map(|file| file.ipc_key)))
-            .is_ok_and(|key| key.is_ok_and(|key| system_v::find_segment(key).is_ok()));
+            .map(|(path, project)| KeyFile::find(path, project))
+            .is_ok_and(|file| {
+                file.is_ok_and(|file| system_v::find_segment(file.ipc_key).is_ok())
+            });
         if !has_segment && matches!(self.try_lock(), Ok(Some(_))) {
             // The lock goes with it.
             let _ = self.remove();
@@ -374,6 +388,9 @@ impl Semaphore {
                 .hint("accept that owner in the options if you trust it");
         }
         match cause.raw_os_error() {
+            Some(libc::ERANGE) => Error::os(op, cause)
+                .detail("the value is more than a semaphore's largest")
+                .with_kind(ErrorKind::OutOfResources),
             Some(libc::ENOSPC) => Error::os(op, cause)
                 .detail("the system has no semaphores left")
                 .hint("see `ipcs -ls`; remove unused ones or raise kernel.sem")

@@ -239,15 +239,17 @@ pub(crate) enum Room {
 /// instead of a SIGBUS at a later touch. Sizes over the process's file size limit are `EFBIG`,
 /// where the kernel alone would send SIGXFSZ (setrlimit(2)).
 pub(crate) fn set_size(fd: BorrowedFd<'_>, size: u64, room: Room) -> io::Result<()> {
-    if getrlimit(Resource::Fsize)
-        .current
-        .is_some_and(|limit| size > limit)
-    {
-        return Err(Errno::FBIG.into());
-    }
+    check_limit(size)?;
     match room {
         Room::Lazy => Ok(fs::ftruncate(fd, size)?),
         Room::Reserved => reserve(fd, size),
+    }
+}
+
+fn check_limit(size: u64) -> io::Result<()> {
+    match getrlimit(Resource::Fsize).current {
+        Some(limit) if size > limit => Err(Errno::FBIG.into()),
+        _ => Ok(()),
     }
 }
 
@@ -314,6 +316,21 @@ pub(crate) fn write_start(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
         written if written == bytes.len() => Ok(()),
         _ => Err(io::ErrorKind::WriteZero.into()),
     }
+}
+
+/// Appends to a new file, which `bytes` make `end` long; as with [`set_size`], a size over the
+/// limit is an error.
+pub(crate) fn write_on(fd: BorrowedFd<'_>, mut bytes: &[u8], end: u64) -> io::Result<()> {
+    check_limit(end)?;
+    while !bytes.is_empty() {
+        match rustix::io::pwrite(fd, bytes, end - bytes.len() as u64) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Cuts an open file to nothing.
