@@ -121,8 +121,10 @@ pub(crate) fn bytes(size: u64) -> String {
         unit += 1;
     }
     let value = in_unit(unit);
-    let digits = usize::from(value.fract() != 0.0 && value < 1000.0);
-    format!("{value:.digits$} {}", UNITS[unit - 1])
+    let digits = usize::from(value < 1000.0);
+    let text = format!("{value:.digits$}");
+    let text = text.strip_suffix(".0").unwrap_or(&text);
+    format!("{text} {}", UNITS[unit - 1])
 }
 
 /// How long ago something was, for people; `None` if it lies ahead, as after a clock was set.
@@ -183,7 +185,10 @@ mod tests {
         table.add_row(row([Cell::new(key), number("64 KiB"), Cell::new("live")]));
         let text = render(table);
         assert_eq!(text.lines().count(), 2, "{text}");
-        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 40),
+            "{text}"
+        );
         assert!(text.contains('…') && text.contains("64 KiB"), "{text}");
     }
 }

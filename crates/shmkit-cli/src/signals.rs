@@ -1,10 +1,10 @@
 //! Waiting for the end that the user asks for, and not dying of what is meant for a child.
 
 #[cfg(unix)]
-pub(crate) use unix::{End, wait_for};
+pub(crate) use unix::{End, run};
 
 #[cfg(not(unix))]
-pub(crate) use other::{End, wait_for};
+pub(crate) use other::{End, run};
 
 #[cfg(unix)]
 mod unix {
@@ -12,9 +12,10 @@ mod unix {
     use std::io;
     use std::os::fd::AsFd as _;
     use std::os::unix::fs::FileTypeExt as _;
-    use std::process::{Child, ExitStatus};
+    use std::process::{Command, ExitStatus};
     use std::thread;
 
+    use rustix::io::Errno;
     use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::iterator::Signals;
@@ -52,11 +53,12 @@ mod unix {
         kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
     }
 
-    /// Waits for a child's end. Of what a terminal sends to both, only the child shall die; what
+    /// Runs a command to its end. Of what a terminal sends to both, only the child shall die; what
     /// is sent to us alone goes on to the child.
-    pub(crate) fn wait_for(mut child: Child) -> io::Result<ExitStatus> {
-        let pid = Pid::from_child(&child);
+    pub(crate) fn run(command: &mut Command) -> io::Result<ExitStatus> {
         let mut signals = Signals::new([SIGINT, SIGQUIT, SIGTERM, SIGHUP])?;
+        let mut child = command.spawn()?;
+        let pid = Pid::from_child(&child);
         let handle = signals.handle();
         let forwarder = thread::spawn(move || {
             for signal in signals.forever() {
@@ -69,7 +71,7 @@ mod unix {
         });
         // Nobody else can get the child's number as long as it is not waited for in earnest.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        while waitid(WaitId::Pid(pid), options) == Err(rustix::io::Errno::INTR) {}
+        while waitid(WaitId::Pid(pid), options).is_err_and(|error| error == Errno::INTR) {}
         handle.close();
         let _ = forwarder.join();
         child.wait()
@@ -79,7 +81,7 @@ mod unix {
 #[cfg(not(unix))]
 mod other {
     use std::io;
-    use std::process::{Child, ExitStatus};
+    use std::process::{Command, ExitStatus};
 
     /// The end of a program that only holds something: of its standard input.
     pub(crate) struct End;
@@ -94,7 +96,7 @@ mod other {
         }
     }
 
-    pub(crate) fn wait_for(mut child: Child) -> io::Result<ExitStatus> {
-        child.wait()
+    pub(crate) fn run(command: &mut Command) -> io::Result<ExitStatus> {
+        command.status()
     }
 }

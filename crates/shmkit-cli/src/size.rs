@@ -72,7 +72,20 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for text in ["", "K", "-1", "+1", "64X", "64KiBs", "0x10", "1..5M", "1e3", "16E", "99999999999999999999", "٣"] {
+        for text in [
+            "",
+            "K",
+            "-1",
+            "+1",
+            "64X",
+            "64KiBs",
+            "0x10",
+            "1..5M",
+            "1e3",
+            "16E",
+            "99999999999999999999",
+            "٣",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

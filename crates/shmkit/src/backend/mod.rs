@@ -16,6 +16,8 @@ mod any;
 #[path = "any_none.rs"]
 mod any;
 
+pub(crate) mod backoff;
+
 pub(crate) use any::{
     Presence, Segment, Semaphore, Taken, Ticket, attach, create, create_from, explain, find, is_supported,
     list, name_suspects, remove,

@@ -44,8 +44,8 @@ pub struct QSharedMemory {
     segment: Option<SharedMemory>,
     lock: SegmentLock,
     error: LastError<SharedMemoryError>,
-    /// Qt has other words for an empty key then.
-    was_to_create: bool,
+    /// The lock has been given a key; then Qt has other words for an empty one.
+    lock_had_key: bool,
 }
 
 impl QSharedMemory {
@@ -169,7 +169,6 @@ impl QSharedMemory {
         }
         self.leave();
         self.key = key.clone();
-        self.was_to_create = false;
     }
 
     /// Sets a native key that somebody else chose, of this type. (Qt's default for the type is
@@ -235,7 +234,7 @@ impl QSharedMemory {
     /// assert_eq!(memory.error(), SharedMemoryError::KeyError);
     /// ```
     pub fn create(&mut self, size: i64, mode: Access) -> bool {
-        self.was_to_create = true;
+        self.lock_had_key = true;
         let key = match self.usable_key() {
             Ok(key) => key,
             Err(report) => return self.fail(report),
@@ -271,7 +270,7 @@ impl QSharedMemory {
         if self.key.is_empty()
             && self.key.key_type() == TypeNumber::POSIX_REALTIME
             && self.key.key_type().is_supported()
-            && !self.was_to_create
+            && !self.lock_had_key
         {
             let text = "QSharedMemory::handle: key is empty";
             return self.fail(MemoryReport::new(SharedMemoryError::KeyError, text));
@@ -454,6 +453,7 @@ impl QSharedMemory {
             return Err(text::on_lock(report));
         }
         self.lock.set_up(&key);
+        self.lock_had_key = true;
         Ok(key)
     }
 

@@ -17,7 +17,7 @@ const LONGEST_SEMAPHORE: usize = LONGEST_NAME - "sem.".len();
 
 const INVALID_ARGUMENT: &str = "unknown error: Invalid argument";
 
-/// Where Qt's System V half says that it is.
+/// Where Qt looks at keys; its System V half has a colon too many.
 fn handle(is_posix: bool) -> &'static str {
     match is_posix {
         true => "QSystemSemaphore::handle",
@@ -80,7 +80,7 @@ pub(super) fn bad_semaphore_key(key: &NativeIpcKey) -> Option<SemaphoreReport> {
                 refused(SystemSemaphoreError::KeyError, "bad name")
             }
             ..=LONGEST_SEMAPHORE => None,
-            ..LONGEST_NAME => refused(SystemSemaphoreError::KeyError, "key too long"),
+            ..=LONGEST_NAME => refused(SystemSemaphoreError::KeyError, "key too long"),
             _ => refused(SystemSemaphoreError::UnknownError, INVALID_ARGUMENT),
         };
     }
@@ -102,26 +102,29 @@ pub(super) fn bad_semaphore_key(key: &NativeIpcKey) -> Option<SemaphoreReport> {
 /// A semaphore that could not be opened.
 pub(super) fn semaphore(key: &NativeIpcKey, error: &Error) -> SemaphoreReport {
     use SystemSemaphoreError as Code;
+    let is_limit = matches!(
+        error.kind(),
+        ErrorKind::OutOfSpace | ErrorKind::OutOfResources
+    );
+    // A key file that exists will do, so one that does not could not be made.
+    let has_no_file = !is_posix(key) && !is_limit && !Path::new(key.native_key()).exists();
+    if has_no_file || error.kind() == ErrorKind::InvalidKey {
+        let text = format!("{}: unable to make key", handle(is_posix(key)));
+        return Report::new(Code::KeyError, text);
+    }
     let (code, text) = match error.kind() {
-        ErrorKind::InvalidKey => (Code::KeyError, "unable to make key".to_owned()),
-        // A key file that exists will do, so this one could not be made.
-        _ if !is_posix(key) && !Path::new(key.native_key()).exists() => {
-            (Code::KeyError, "unable to make key".to_owned())
-        }
         ErrorKind::PermissionDenied | ErrorKind::ForeignOwner => {
             (Code::PermissionDenied, "permission denied".to_owned())
         }
         ErrorKind::NotFound => (Code::NotFound, "does not exist".to_owned()),
         ErrorKind::AlreadyExists => (Code::AlreadyExists, "already exists".to_owned()),
-        ErrorKind::OutOfSpace | ErrorKind::OutOfResources => {
-            (Code::OutOfResources, "out of resources".to_owned())
-        }
+        _ if is_limit => (Code::OutOfResources, "out of resources".to_owned()),
         _ => (
             Code::UnknownError,
             format!("unknown error: {}", cause(error)),
         ),
     };
-    Report::new(code, format!("{}: {text}", handle(is_posix(key))))
+    Report::new(code, format!("QSystemSemaphore::handle: {text}"))
 }
 
 /// The semaphore's error as the segment's.
@@ -158,7 +161,7 @@ pub(super) fn memory(key: &NativeIpcKey, op: Op, error: &Error) -> MemoryReport 
         ErrorKind::PermissionDenied | ErrorKind::ForeignOwner => {
             let label = match is_posix(key) && creates {
                 true => "QSystemSemaphore::handle (sem_unlink)",
-                false => handle(is_posix(key)),
+                false => "QSystemSemaphore::handle",
             };
             let code = SystemSemaphoreError::PermissionDenied;
             return on_lock(Report::new(code, format!("{label}: permission denied")));

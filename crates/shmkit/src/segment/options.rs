@@ -1,9 +1,10 @@
 //! How a segment is made and attached to.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::SharedMemory;
+use crate::backend::backoff::Backoff;
 use crate::backend::{self, InUse, Lifetime, Orphans, Owners, Removal, Spec};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
@@ -212,7 +213,7 @@ impl Options {
             orphans: Orphans::Remove,
             ..self.spec.clone()
         };
-        let deadline = Instant::now() + PATIENCE;
+        let mut backoff = Backoff::new(PATIENCE);
         let mut removed_orphan = false;
         loop {
             match backend::attach(key, &spec, op) {
@@ -229,7 +230,7 @@ impl Options {
                 }
                 // Another was faster; or everybody left meanwhile, and we shall be faster.
                 Err(error)
-                    if error.kind() == ErrorKind::AlreadyExists && Instant::now() < deadline => {}
+                    if error.kind() == ErrorKind::AlreadyExists && backoff.again() => {}
                 Err(error) => return Err(error),
             }
         }

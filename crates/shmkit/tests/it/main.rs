@@ -4,6 +4,7 @@ mod bad_input;
 mod conformance;
 mod crash;
 mod fork;
+mod qt_face;
 mod qt_interop;
 mod support;
 mod tidy;

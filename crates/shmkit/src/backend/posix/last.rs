@@ -133,14 +133,11 @@ fn unlink_if_same(path: &str, id: FileId) -> io::Result<Outcome> {
     }
 }
 
-/// Whether this process alone has the file, with one descriptor.
+/// Whether this process alone has the file, and nowhere mapped. Its descriptors are those of
+/// threads that ask the same question: whoever is attached would be present, or have a mapping.
 fn is_only_holder(id: FileId) -> io::Result<bool> {
     let holders = process::holders_of(id)?;
-    let only = matches!(
-        &*holders.found,
-        [holder] if holder.pid == std::process::id()
-            && holder.descriptors == 1
-            && holder.mappings == 0
-    );
-    Ok(holders.complete && only)
+    let me = std::process::id();
+    let mut others = holders.found.iter().filter(|holder| holder.pid != me || holder.mappings > 0);
+    Ok(holders.complete && others.next().is_none())
 }

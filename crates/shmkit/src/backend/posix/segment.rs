@@ -9,6 +9,7 @@ use super::explain::{Squatted, explain, explain_size};
 use super::last::{Outcome, be_gone, be_present, is_alone, unlink_if_last};
 use super::name::{segment_path, semaphore_path};
 use super::semaphore;
+use crate::backend::backoff::Backoff;
 use crate::backend::{
     Detached, InUse, Lifetime, Origin, Orphans, Owners, Removal, Spec, no_contents, semaphore_key,
     unreadable,
@@ -37,8 +38,8 @@ pub(crate) struct Segment {
 /// after it made the name; one that died in between never does.
 const BIRTH_PATIENCE: Duration = Duration::from_millis(100);
 
-/// How often a name may change under us before we say so. Each time somebody else got on.
-const ATTEMPTS: u32 = 1000;
+/// How long a name may change under us before we say so. Each time somebody else got on.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Makes a segment; an orphan of the name is removed first.
 pub(crate) fn create(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Segment> {
@@ -78,7 +79,8 @@ pub(crate) fn create_from(
 fn publish(key: &NativeIpcKey, path: String, born: Born, spec: &Spec, op: Op) -> Result<Segment> {
     let mut origin = Origin::Created;
     let lock = semaphore_path(&semaphore_key(key), op)?;
-    for _ in 0..ATTEMPTS {
+    let mut backoff = Backoff::new(PATIENCE);
+    loop {
         semaphore::mend_abandoned(&lock);
         match born.publish(&path) {
             Ok(()) => {
@@ -104,11 +106,11 @@ fn publish(key: &NativeIpcKey, path: String, born: Born, spec: &Spec, op: Op) ->
         }
         match reclaim(&path).map_err(|error| explain(error, &path, op).on(key))? {
             Reclaim::Done => origin = Origin::Reclaimed,
-            Reclaim::Gone => {}
+            Reclaim::Gone if backoff.again() => {}
+            Reclaim::Gone => return Err(restless(op).on(key)),
             Reclaim::Refused(why) => return Err(taken(why, op).on(key)),
         }
     }
-    Err(restless(op).on(key))
 }
 
 /// Attaches to a segment that exists; `None` if it was an orphan and is removed.
@@ -308,7 +310,7 @@ fn taken(why: Taken, op: Op) -> Error {
 
 fn restless(op: Op) -> Error {
     Error::new(op, ErrorKind::Os).detail(format!(
-        "the name was made and removed by others {ATTEMPTS} times while we tried"
+        "for {PATIENCE:?} others made and removed the name again and again"
     ))
 }
 

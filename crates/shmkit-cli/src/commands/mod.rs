@@ -1,0 +1,48 @@
+//! One file for each command.
+
+pub(crate) mod completions;
+pub(crate) mod create;
+pub(crate) mod get;
+pub(crate) mod info;
+pub(crate) mod key;
+pub(crate) mod lock;
+pub(crate) mod ls;
+pub(crate) mod put;
+pub(crate) mod rm;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use shmkit::{Detached, Lifetime, Options, SharedMemory, inspect};
+
+use crate::args::New;
+use crate::output;
+use crate::signals::End;
+use info::Facts;
+
+/// Makes a segment as `create` and `put` are told to, prints its key, and holds it if it is to be
+/// held.
+fn make(new: &New, make: impl FnOnce(&Options) -> Result<SharedMemory>) -> Result<ExitCode> {
+    let mut options = SharedMemory::options();
+    options.mode(new.mode);
+    if !new.hold {
+        options.lifetime(Lifetime::Kept);
+    }
+    // Before the segment is there, since whoever sees it may end us.
+    let end = match new.hold {
+        true => Some(End::expect().context("cannot wait for signals")?),
+        false => None,
+    };
+    let segment = make(&options)?;
+    match new.json {
+        true => output::json(&Facts::of(&inspect::info(segment.key())?))?,
+        false => output::line(&output::shown(&segment.key().to_string()))?,
+    }
+    if let Some(end) = end {
+        end.wait();
+        if segment.detach()? == Detached::Remains {
+            output::message("others are still attached; the last one of them removes the segment");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

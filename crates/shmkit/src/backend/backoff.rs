@@ -1,0 +1,36 @@
+//! Trying again while others come and go.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Gives way to others for longer and longer, until its patience is over.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    deadline: Instant,
+    turn: u32,
+}
+
+/// Each step is microseconds of work for whoever is in the way.
+const YIELDS: u32 = 4;
+const SHORTEST: Duration = Duration::from_micros(20);
+const LONGEST: Duration = Duration::from_millis(5);
+
+impl Backoff {
+    pub(crate) fn new(patience: Duration) -> Self {
+        let deadline = Instant::now() + patience;
+        Self { deadline, turn: 0 }
+    }
+
+    /// Waits a moment; `false` if the patience is over.
+    pub(crate) fn again(&mut self) -> bool {
+        if Instant::now() >= self.deadline {
+            return false;
+        }
+        match self.turn.checked_sub(YIELDS) {
+            None => thread::yield_now(),
+            Some(sleeps) => thread::sleep(LONGEST.min(SHORTEST * (1 << sleeps.min(10)))),
+        }
+        self.turn += 1;
+        true
+    }
+}
