@@ -1,4 +1,7 @@
 //! The child processes: started, talked to over pipes, killed, seen off.
+//!
+//! They live away from the terminal, so that Ctrl-C only reaches the parent, which clears up. If
+//! the parent is killed, their pipes break, and they leave by themselves.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -17,8 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) type Index = usize;
 
 /// Child processes; killed when dropped.
-///
-/// They end by themselves when this process dies: their pipes break.
 #[derive(Debug)]
 pub(crate) struct Crew {
     members: Vec<Member>,
@@ -33,13 +34,18 @@ struct Member {
     orders: Option<ChildStdin>,
 }
 
-/// What came out of a child's pipe.
+/// What happened that the parent must know.
 #[derive(Debug)]
-struct Heard {
-    from: Index,
-    at: Instant,
-    /// `None` when the pipe is closed.
-    line: Option<String>,
+enum Heard {
+    /// Something came out of a child's pipe.
+    Line {
+        from: Index,
+        at: Instant,
+        /// `None` when the pipe is closed.
+        line: Option<String>,
+    },
+    /// Somebody wants all this to end.
+    CtrlC,
 }
 
 /// A word of a child, and when it was heard.
@@ -51,18 +57,20 @@ pub(crate) struct Message {
 }
 
 impl Crew {
-    pub(crate) fn new() -> Self {
+    /// Nobody yet. From now on Ctrl-C makes [`hear`](Self::hear) fail.
+    pub(crate) fn new() -> Result<Self> {
         let (ears, heard) = mpsc::channel();
-        Self {
+        let crew = Self {
             members: Vec::new(),
             heard,
-            ears,
-        }
+            ears: ears.clone(),
+        };
+        ctrlc::set_handler(move || _ = ears.send(Heard::CtrlC))?;
+        Ok(crew)
     }
 
     /// Starts a child; they are counted from 0.
     pub(crate) fn start(&mut self, name: &str, mut command: Command) -> Result<Index> {
-        // Away from the terminal's Ctrl-C: the parent's end makes them leave in good order.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut process = command
@@ -77,7 +85,7 @@ impl Crew {
             let lines = words.lines().map_while(Result::ok).map(Some);
             for line in lines.chain([None]) {
                 let at = Instant::now();
-                if ears.send(Heard { from, at, line }).is_err() {
+                if ears.send(Heard::Line { from, at, line }).is_err() {
                     return;
                 }
             }
@@ -112,8 +120,9 @@ impl Crew {
     /// Waits for the next word of any child.
     pub(crate) fn hear(&mut self) -> Result<Message> {
         loop {
-            let Heard { from, at, line } = match self.heard.recv_timeout(PATIENCE) {
-                Ok(heard) => heard,
+            let (from, at, line) = match self.heard.recv_timeout(PATIENCE) {
+                Ok(Heard::Line { from, at, line }) => (from, at, line),
+                Ok(Heard::CtrlC) => bail!("stopped"),
                 Err(RecvTimeoutError::Timeout) => bail!("heard nothing for {PATIENCE:?}"),
                 Err(RecvTimeoutError::Disconnected) => unreachable!("`ears` keeps it open"),
             };
@@ -151,14 +160,20 @@ impl Crew {
         }
         Ok(())
     }
-}
 
-impl Drop for Crew {
-    fn drop(&mut self) {
+    /// Kills all who are still there.
+    pub(crate) fn disband(&mut self) {
         for member in &mut self.members {
+            member.orders = None;
             // Those that are gone already cannot be killed, and that is fine.
             _ = member.process.kill();
             _ = member.process.wait();
         }
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.disband();
     }
 }

@@ -23,8 +23,8 @@ use std::process::{self, ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use shmkit::key::{KeyRules, KeyType, NativeIpcKey, Role};
-use shmkit::{InUse, SharedMemory};
 
+use crate::crew::Crew;
 use crate::log::Log;
 use crate::picture::Picture;
 use crate::qt::Qt;
@@ -43,7 +43,8 @@ use crate::round::Plan;
 #[derive(Debug, Parser)]
 #[command(name = "shmkit-demo", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// The picture to share: PNG, JPEG, GIF, WebP or BMP [default: one of ours]
+    /// The picture to share: PNG, JPEG, GIF, WebP or BMP; made smaller if it is wider or higher than
+    /// 1920 pixels [default: one of ours]
     picture: Option<PathBuf>,
 
     /// How many frames the film has; a quarter of them in the second round
@@ -127,20 +128,17 @@ fn run(arguments: &Arguments) -> Result<bool> {
             (Kind::Systemv, (arguments.frames / 4).max(2)),
         ],
     };
-    let plans: Vec<_> = kinds
-        .iter()
-        .map(|&(kind, frames)| Plan {
+    let mut crew = Crew::new()?;
+    let mut rounds = Vec::new();
+    for &(kind, frames) in kinds {
+        let plan = Plan {
             key: kind.key(),
             picture: &picture,
             frames,
             readers: arguments.readers as usize,
             qt: qt.as_ref().ok(),
-        })
-        .collect();
-    sweep_after_ctrl_c(plans.iter().map(|plan| plan.key.clone()).collect())?;
-    let mut rounds = Vec::new();
-    for plan in &plans {
-        rounds.push(round::play(plan, log).inspect_err(|_| sweep(&plan.key))?);
+        };
+        rounds.push(round::play(&plan, &mut crew, log)?);
     }
 
     let report = Report::new(&picture, &qt, rounds, log.seconds());
@@ -150,19 +148,6 @@ fn run(arguments: &Arguments) -> Result<bool> {
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(report.problems.is_empty())
-}
-
-/// Removes what is left of a round that did not come to its end.
-fn sweep(key: &NativeIpcKey) {
-    // Most often there is nothing, and nobody would know what to do about a failure.
-    _ = SharedMemory::remove(key, InUse::RemoveAnyway);
-}
-
-fn sweep_after_ctrl_c(keys: Vec<NativeIpcKey>) -> Result<()> {
-    Ok(ctrlc::set_handler(move || {
-        keys.iter().for_each(sweep);
-        process::exit(130);
-    })?)
 }
 
 impl Kind {

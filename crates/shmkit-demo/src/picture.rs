@@ -41,10 +41,8 @@ impl Picture {
                 .with_context(|| format!("cannot read the picture {}", path.display()))?
                 .decode()
                 .with_context(|| {
-                    format!(
-                        "cannot decode {}: is it a PNG, JPEG, GIF, WebP or BMP picture?",
-                        path.display()
-                    )
+                    let path = path.display();
+                    format!("cannot decode {path} as a PNG, JPEG, GIF, WebP or BMP picture")
                 })?,
             None => ImageReader::new(Cursor::new(OURS.1))
                 .with_guessed_format()?

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use shmkit::key::NativeIpcKey;
-use shmkit::{ErrorKind, SharedMemory};
+use shmkit::{ErrorKind, InUse, SharedMemory};
 
 use crate::crew::{Crew, Index, Message};
 use crate::frame;
@@ -95,8 +95,16 @@ impl Outcome {
     }
 }
 
-/// Plays a round.
-pub(crate) fn play(plan: &Plan<'_>, log: Log) -> Result<Outcome> {
+/// Plays a round. Whatever happens, nothing of it is left afterwards that it can remove.
+pub(crate) fn play(plan: &Plan<'_>, crew: &mut Crew, log: Log) -> Result<Outcome> {
+    perform(plan, crew, log).inspect_err(|_| {
+        crew.disband();
+        // Nobody has it any more; most often it is gone already.
+        _ = SharedMemory::remove(&plan.key, InUse::Refuse);
+    })
+}
+
+fn perform(plan: &Plan<'_>, crew: &mut Crew, log: Log) -> Result<Outcome> {
     let began = Instant::now();
     let key = &plan.key;
     let segment = create(plan)?;
@@ -104,7 +112,7 @@ pub(crate) fn play(plan: &Plan<'_>, log: Log) -> Result<Outcome> {
         "{key}: made, {}, with the picture in it",
         units::bytes(segment.size() as u64)
     ));
-    let mut stage = Stage::set(plan, log)?;
+    let mut stage = Stage::set(plan, crew, log)?;
     let traces = traces::of(key);
     for trace in &traces {
         log.say(format_args!("the system shows {trace}"));
@@ -160,7 +168,7 @@ fn left_behind(key: &NativeIpcKey, traces: &[Trace]) -> Result<Vec<String>> {
 struct Stage<'p> {
     plan: &'p Plan<'p>,
     log: Log,
-    crew: Crew,
+    crew: &'p mut Crew,
     writer: Index,
     readers: Vec<Index>,
     /// The reader that will be killed.
@@ -173,9 +181,8 @@ struct Stage<'p> {
 
 impl<'p> Stage<'p> {
     /// Starts the children and waits until they are attached.
-    fn set(plan: &'p Plan<'p>, log: Log) -> Result<Self> {
+    fn set(plan: &'p Plan<'p>, crew: &'p mut Crew, log: Log) -> Result<Self> {
         let Picture { width, height, .. } = plan.picture;
-        let mut crew = Crew::new();
         let size = [width, height].map(u32::to_string);
         let writer = crew.start("writer", role("__writer", &plan.key, &size)?)?;
         let mut readers = Vec::new();

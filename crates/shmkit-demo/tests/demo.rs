@@ -139,5 +139,5 @@ fn what_is_no_picture_is_named() {
     assert_eq!(output.status.code(), Some(2));
     let said = errors(&output);
     assert!(said.contains("cannot decode"), "{said}");
-    assert!(said.contains("is it a PNG"), "{said}");
+    assert!(said.contains("as a PNG, JPEG"), "{said}");
 }

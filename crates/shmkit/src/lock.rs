@@ -13,6 +13,11 @@ pub enum Acquired<'s> {
 }
 
 impl<'s> Acquired<'s> {
+    #[inline]
+    pub(crate) fn clean(taken: Taken<'s>) -> Self {
+        Self::Clean(Guard { taken: Some(taken), recovered: true })
+    }
+
     pub(crate) fn new((taken, grant): (Taken<'s>, Grant)) -> Self {
         let guard = Guard {
             taken: Some(taken),
@@ -56,6 +61,7 @@ impl Guard<'_> {
 }
 
 impl Drop for Guard<'_> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(taken) = self.taken.take() {
             taken.give(self.recovered);

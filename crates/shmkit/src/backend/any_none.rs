@@ -100,6 +100,10 @@ impl Semaphore {
         Err(unsupported(key, op))
     }
 
+    pub(crate) fn lock_at_once(&self) -> Option<Taken<'_>> {
+        match *self {}
+    }
+
     pub(crate) fn try_lock(&self) -> io::Result<Option<(Taken<'_>, Grant)>> {
         match *self {}
     }

@@ -215,8 +215,16 @@ impl Semaphore {
         }
     }
 
-    /// Takes the lock if it is free.
+    /// Takes the lock if that needs no system call. `None` says nothing.
     #[inline]
+    pub(crate) fn lock_at_once(&self) -> Option<Taken<'_>> {
+        match self {
+            Self::Posix(lock) => lock.lock_at_once().map(Taken::Posix),
+            Self::SystemV(_) => None,
+        }
+    }
+
+    /// Takes the lock if it is free.
     pub(crate) fn try_lock(&self) -> io::Result<Option<(Taken<'_>, Grant)>> {
         Ok(match self {
             Self::Posix(lock) => lock.try_lock()?.map(|(t, grant)| (Taken::Posix(t), grant)),

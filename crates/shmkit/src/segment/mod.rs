@@ -253,15 +253,33 @@ impl SharedMemory {
     /// or only users of shmkit do and this process may look at all others. Otherwise the wait
     /// times out. System V keys: the kernel gives the lock back at once, whoever held it; that the
     /// owner died is told where shmkit made the lock and held it.
+    #[inline]
     pub fn lock(&self) -> Result<Acquired<'_>> {
-        self.lock_timeout(self.lock_timeout)
+        match self.lock_at_once() {
+            Some(acquired) => Ok(acquired),
+            None => self.lock_or_wait(self.lock_timeout),
+        }
+    }
+
+    /// The fast path of the usual case.
+    #[inline]
+    fn lock_at_once(&self) -> Option<Acquired<'_>> {
+        self.lock.get()?.lock_at_once().map(Acquired::clean)
     }
 
     /// Takes the lock if it is free.
     ///
     /// # Errors
     /// [`WouldBlock`](ErrorKind::WouldBlock) if it is not; otherwise as [`lock`](Self::lock).
+    #[inline]
     pub fn try_lock(&self) -> Result<Acquired<'_>> {
+        match self.lock_at_once() {
+            Some(acquired) => Ok(acquired),
+            None => self.lock_or_not(),
+        }
+    }
+
+    fn lock_or_not(&self) -> Result<Acquired<'_>> {
         match self.semaphore()?.try_lock() {
             Ok(Some(taken)) => Ok(Acquired::new(taken)),
             Ok(None) => Err(Error::new(Op::Lock, ErrorKind::WouldBlock).on(&self.key)),
@@ -273,9 +291,16 @@ impl SharedMemory {
     ///
     /// # Errors
     /// As [`lock`](Self::lock).
+    #[inline]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<'_>> {
+        match self.lock_at_once() {
+            Some(acquired) => Ok(acquired),
+            None => self.lock_or_wait(limit),
+        }
+    }
+
+    fn lock_or_wait(&self, limit: Duration) -> Result<Acquired<'_>> {
         let semaphore = self.semaphore()?;
-        // The fast path of the usual case.
         let taken = match semaphore.try_lock() {
             Ok(None) => semaphore.lock_within(limit),
             result => result,

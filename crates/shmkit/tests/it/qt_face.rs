@@ -9,12 +9,15 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use serde_json::json;
+use shmkit::key::{KeyRules, KeyType, NativeIpcKey, Role};
 use shmkit::qt::{
     AccessMode, QNativeIpcKey, QSharedMemory, QSystemSemaphore, SharedMemoryError,
     SystemSemaphoreError, TypeNumber,
 };
 use shmkit::{Access, SharedMemory};
-use shmkit_testkit::{self as testkit, QtError, QtPeer, Scratch, role_command, under, unique_name};
+use shmkit_testkit::{
+    self as testkit, Cleanup, QtError, QtPeer, Scratch, role_command, unique_name,
+};
 
 use crate::support::{LONG, SHORT, TestKey, for_every_key};
 
@@ -130,6 +133,7 @@ impl Face {
                 return self.semaphore_must(self.semaphore.release(by));
             }
             "sem-delete" => self.semaphore = QSystemSemaphore::default(),
+            "become-nobody" => become_nobody(),
             "pid" => return Ok(std::process::id().to_string()),
             _ => panic!("no such command: {command}"),
         }
@@ -168,6 +172,15 @@ impl Face {
     }
 }
 
+/// A user who owns nothing.
+const NOBODY: u32 = 65534;
+
+#[expect(unsafe_code, reason = "setresuid, for all threads")]
+fn become_nobody() {
+    // SAFETY: takes three numbers.
+    assert_eq!(unsafe { libc::setresuid(NOBODY, NOBODY, NOBODY) }, 0);
+}
+
 fn key(text: &str) -> QNativeIpcKey {
     match text {
         "" => QNativeIpcKey::default(),
@@ -188,6 +201,58 @@ fn mode(words: &[&str]) -> Access {
 // ---------------------------------------------------------------------------------------------
 // The two sides.
 
+/// A folder in the memory file system, which never gives an inode to a second file. On disk Qt's
+/// habit of removing key files makes Qt processes that know nothing of each other meet.
+struct Folder(String);
+
+impl Folder {
+    fn new() -> Self {
+        let path = format!("/dev/shm/{}", unique_name());
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The kinds of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Posix,
+    PosixLegacy,
+    SystemV,
+    SystemVLegacy,
+}
+use Kind::{Posix, PosixLegacy, SystemV, SystemVLegacy};
+
+impl Kind {
+    const ALL: [Self; 4] = [Posix, PosixLegacy, SystemV, SystemVLegacy];
+
+    /// A new key for processes whose temporary folder is `folder`.
+    fn key(self, folder: &Folder) -> TestKey {
+        let rules = KeyRules::of_this_process().temp_dir(&folder.0);
+        let name = unique_name();
+        let key = match self {
+            Posix => rules.platform_safe_key(Role::Segment, &name, KeyType::PosixRealtime),
+            PosixLegacy => rules.legacy_key(Role::Segment, &name, KeyType::PosixRealtime),
+            SystemV => NativeIpcKey::new(format!("{}/{name}", folder.0), KeyType::SYSTEM_V),
+            SystemVLegacy => rules.legacy_key(Role::Segment, &name, KeyType::SYSTEM_V),
+        };
+        let lock = rules.semaphore_key(&key);
+        let cleanup = match self {
+            Posix | PosixLegacy => Cleanup::new(key.native_key()).and_name(lock.native_key()),
+            SystemV | SystemVLegacy => Cleanup::default()
+                .and_system_v(key.native_key(), b'Q')
+                .and_system_v(lock.native_key(), b'Q'),
+        };
+        TestKey::of(key, cleanup)
+    }
+}
+
 /// One side of a comparison: a process, and the key that stands for `KEY` in its commands.
 struct Side {
     peer: QtPeer,
@@ -198,24 +263,49 @@ struct Side {
 struct Both {
     qt: Side,
     ours: Side,
+    folder: Folder,
 }
 
 impl Both {
-    fn new(make_key: impl Fn() -> TestKey) -> Self {
-        Self::of(QtPeer::command(), face_command(), make_key)
+    fn new(kind: Kind) -> Self {
+        Self::of(QtPeer::command(), kind)
     }
 
-    fn of(qt: Command, ours: Command, make_key: impl Fn() -> TestKey) -> Self {
+    fn of(mut qt: Command, kind: Kind) -> Self {
+        let folder = Folder::new();
+        let mut ours = face_command();
+        for command in [&mut qt, &mut ours] {
+            command.env("TMPDIR", &folder.0);
+        }
         // They take a moment to start, and do it together.
         let ours = thread::spawn(|| QtPeer::launch(ours));
         let qt = QtPeer::launch(qt);
         let ours = ours.join().expect("a process of ours");
-        let mut both = Self {
-            qt: Side { peer: qt, key: make_key() },
-            ours: Side { peer: ours, key: make_key() },
-        };
+        let [qt, ours] = [qt, ours].map(|peer| Side {
+            peer,
+            key: kind.key(&folder),
+        });
+        let mut both = Self { qt, ours, folder };
         both.same(["new KEY"]);
         both
+    }
+
+    fn set_kind(&mut self, kind: Kind) {
+        for side in [&mut self.qt, &mut self.ours] {
+            side.key = kind.key(&self.folder);
+        }
+    }
+
+    /// A third process, which made a segment under the key of each side, and locked it once.
+    fn owner(&self) -> [QtPeer; 2] {
+        [&self.qt, &self.ours].map(|side| {
+            let mut command = face_command();
+            command.env("TMPDIR", &self.folder.0);
+            let mut owner = QtPeer::launch(command);
+            owner.ok(format_args!("new {}", *side.key));
+            owner.ok("create 64");
+            owner
+        })
     }
 
     /// Both do it and answer the same, and are in the same state after it.
@@ -289,30 +379,27 @@ impl Side {
     }
 }
 
-/// Makes keys of one kind.
-type Kind = fn() -> TestKey;
-
 mod an_object_lives_the_same_life {
-    use super::{TestKey, live};
+    use super::{Kind, live};
 
     #[test]
     fn posix() {
-        live(TestKey::posix);
+        live(Kind::Posix);
     }
 
     #[test]
     fn posix_legacy() {
-        live(TestKey::posix_legacy);
+        live(Kind::PosixLegacy);
     }
 
     #[test]
     fn system_v() {
-        live(TestKey::system_v);
+        live(Kind::SystemV);
     }
 
     #[test]
     fn system_v_legacy() {
-        live(TestKey::system_v_legacy);
+        live(Kind::SystemVLegacy);
     }
 }
 
@@ -321,13 +408,23 @@ mod an_object_lives_the_same_life {
 fn live(kind: Kind) {
     let _watch = testkit::deadline(DEADLINE);
     let mut both = Both::new(kind);
-    let is_posix = both.qt.key.to_string().starts_with("posix");
-    let is_legacy = both.qt.key.legacy_key().is_some();
+    let is_posix = matches!(kind, Posix | PosixLegacy);
 
     // Nothing is there.
     both.same([
-        "lock", "unlock", "detach", "attach", "attach ro", "lock", "lock", "unlock", "unlock",
-        "detach", "create 0", "create -1", "create -9223372036854775808",
+        "lock",
+        "unlock",
+        "detach",
+        "attach",
+        "attach ro",
+        "lock",
+        "lock",
+        "unlock",
+        "unlock",
+        "detach",
+        "create 0",
+        "create -1",
+        "create -9223372036854775808",
     ]);
     // Too large.
     both.same(["create 1125899906842624"]);
@@ -339,12 +436,21 @@ fn live(kind: Kind) {
     }
 
     // It is made.
-    both.same(["new KEY", "create 100", "size", "read 0 100", "write 98 abcd", "read 96 4"]);
-    both.same(["attach", "lock", "unlock", "unlock", "lock", "lock", "unlock", "unlock"]);
+    both.same([
+        "new KEY",
+        "create 100",
+        "size",
+        "read 0 100",
+        "write 98 abcd",
+        "read 96 4",
+    ]);
+    both.same([
+        "attach", "lock", "unlock", "unlock", "lock", "lock", "unlock", "unlock",
+    ]);
     both.same(["set-key windows:x"]);
     // A `create` that finds its own segment. With a System V key that is no legacy key it makes Qt
     // lose that segment: it renews its lock, and with that the file that leads to both.
-    if is_posix || is_legacy {
+    if kind != SystemV {
         both.same(["create 0", "create 7"]);
     }
     both.same(["lock", "detach", "unlock", "detach", "lock", "unlock"]);
@@ -367,16 +473,39 @@ fn live(kind: Kind) {
     both.same(["new KEY"]);
 
     // Another one's.
-    let [_qts, _ours] = [&both.qt, &both.ours].map(|side| {
-        let path = Path::new("/dev/shm").join(side.key.native_key().trim_start_matches('/'));
-        _ = fs::remove_file(path);
-        SharedMemory::create(&side.key, 64).unwrap()
-    });
-    both.same(["create 10", "detach"]);
-    both.same(["attach", "create 10", "attach", "size", "lock", "unlock"]);
-    both.same(["set-key windows:x", "detach", "attach ro", "read 0 4", "detach"]);
-    both.same(["new KEY", "attach ro", "set-key", "attach", "create 1", "attach", "lock"]);
-    both.same(["set-key KEY", "attach", "new KEY"]);
+    if is_posix {
+        // What Qt left behind.
+        fs::remove_file(format!("/dev/shm{}", both.qt.key.native_key())).unwrap();
+    }
+    let _owner = both.owner();
+    both.same([
+        "attach",
+        "attach",
+        "size",
+        "lock",
+        "unlock",
+        "set-key windows:x",
+        "detach",
+    ]);
+    both.same([
+        "attach ro",
+        "read 0 4",
+        "set-key",
+        "attach",
+        "lock",
+        "set-key KEY",
+        "attach",
+    ]);
+    if kind != SystemV {
+        both.same([
+            "create 10",
+            "detach",
+            "create 10",
+            "new KEY",
+            "create 10",
+            "attach",
+        ]);
+    }
 }
 
 const NO_ERROR_BUT_EXISTS: Expected<'_> = No(SharedMemoryError::AlreadyExists as i32);
@@ -384,10 +513,20 @@ const NO_ERROR_BUT_EXISTS: Expected<'_> = No(SharedMemoryError::AlreadyExists as
 #[test]
 fn keys_that_cannot_be_used_are_refused_in_the_same_words() {
     let _watch = testkit::deadline(DEADLINE);
-    let mut both = Both::new(TestKey::posix);
-    let all = ["create 10", "attach", "create 0", "attach ro", "lock", "unlock", "detach"];
+    let mut both = Both::new(Posix);
+    let all = [
+        "create 10",
+        "attach",
+        "create 0",
+        "attach ro",
+        "lock",
+        "unlock",
+        "detach",
+    ];
     for empty in ["new", "new posix:", "new systemv:", "new systemv-84:"] {
-        both.same([empty, "attach", "attach", "create 5", "attach", "lock", "unlock"]);
+        both.same([
+            empty, "attach", "attach", "create 5", "attach", "lock", "unlock",
+        ]);
         both.same([empty, "create 0", "attach", "detach"]);
     }
     for unsupported in ["new windows:x", "new windows:"] {
@@ -398,7 +537,9 @@ fn keys_that_cannot_be_used_are_refused_in_the_same_words() {
 
     let long = |length: usize| format!("new posix:/{}", "x".repeat(length));
     let posix = ["new posix:/", "new posix:/a/b", "new posix:/a/"].map(str::to_owned);
-    let posix = posix.into_iter().chain([252, 253, 254, 255, 256, 300, 5000].map(long));
+    let posix = posix
+        .into_iter()
+        .chain([252, 253, 254, 255, 256, 300, 5000].map(long));
     let system_v = [
         "new systemv:/no-such-folder/x".to_owned(),
         format!("new systemv:/tmp/{}", "x".repeat(256)),
@@ -425,7 +566,7 @@ fn keys_that_cannot_be_used_are_refused_in_the_same_words() {
 #[test]
 fn names_that_others_took_are_refused_in_the_same_words() {
     let _watch = testkit::deadline(DEADLINE);
-    let mut both = Both::new(TestKey::posix);
+    let mut both = Both::new(Posix);
     let path = |side: &Side| format!("/dev/shm{}", side.key.native_key());
     let take = |both: &Both, how: &dyn Fn(&str)| {
         for side in [&both.qt, &both.ours] {
@@ -452,64 +593,115 @@ fn names_that_others_took_are_refused_in_the_same_words() {
 #[test]
 fn what_belongs_to_another_user_is_refused_in_the_same_words() {
     let _watch = testkit::deadline(DEADLINE);
-    let as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-    let may_run = |command: &Command| {
-        let mut test = Command::new("test");
-        test.arg("-x").arg(command.get_program());
-        let status = under(as_nobody, test).stderr(std::process::Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    };
-    let [qt, ours] = [QtPeer::command(), face_command()];
-    if !may_run(&qt) || !may_run(&ours) {
-        println!("skipped: not root, or another user may not run {qt:?} or {ours:?}");
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can become somebody else");
         return;
     }
-    let mut both = Both::of(under(as_nobody, qt), under(as_nobody, ours), TestKey::posix);
-    for kind in [TestKey::posix, TestKey::posix_legacy, TestKey::system_v, TestKey::system_v_legacy] {
-        both.qt.key = kind();
-        both.ours.key = kind();
-        let root = [&both.qt, &both.ours].map(|side| {
-            let segment = SharedMemory::create(&side.key, 64).unwrap();
-            // Qt looks at the lock first.
-            segment.lock().unwrap().assume_recovered().unlock();
-            segment
-        });
-        both.same(["new KEY", "create 10", "attach", "attach ro", "lock", "detach"]);
-        drop(root);
+    // Both load everything that they need while they may still read it.
+    let peer = QtPeer::command();
+    let peer = peer.get_args().last().unwrap().to_str().unwrap();
+    let code = format!(
+        "import ctypes, json, os, runpy, sys, PyQt6.QtCore; os.setresuid({NOBODY}, {NOBODY}, {NOBODY}); \
+         runpy.run_path({peer:?}, run_name='__main__')"
+    );
+    let mut both = Both::of(testkit::python_command(code, &[]), Posix);
+    both.ours.run("become-nobody").unwrap();
+    for kind in Kind::ALL {
+        both.set_kind(kind);
+        let owner = both.owner();
+        both.same([
+            "new KEY",
+            "create 10",
+            "new KEY",
+            "attach",
+            "attach ro",
+            "lock",
+            "detach",
+        ]);
+        drop(owner);
     }
 }
 
 #[test]
 fn semaphores_count_the_same() {
     let _watch = testkit::deadline(DEADLINE);
-    let mut both = Both::new(TestKey::posix);
-    for kind in [TestKey::posix, TestKey::system_v] {
-        both.qt.key = kind();
-        both.ours.key = kind();
-        let is_posix = both.qt.key.to_string().starts_with("posix");
+    let mut both = Both::new(Posix);
+    for kind in [Posix, SystemV] {
+        both.set_kind(kind);
         let mut same = |commands: &[&str]| {
             for command in commands {
                 assert_eq!(both.ours.run(command), both.qt.run(command), "{command}");
             }
         };
-        same(&["sem-new KEY 2", "sem-acquire", "sem-release 3", "sem-release 0", "sem-release -1"]);
+        same(&[
+            "sem-new KEY 2",
+            "sem-acquire",
+            "sem-release 3",
+            "sem-release 0",
+            "sem-release -1",
+        ]);
         // Four are left, and no fifth: that would wait.
-        same(&["sem-acquire", "sem-acquire", "sem-acquire", "sem-acquire", "sem-release"]);
-        same(&["sem-new KEY 1 create", "sem-acquire", "sem-release", "sem-delete"]);
-        same(&["sem-new KEY 32767 create", "sem-release 1", "sem-release 70000", "sem-acquire"]);
-        same(&["sem-release 2", "sem-release 1", "sem-acquire", "sem-delete"]);
-        same(&["sem-new KEY 2147483647 create", "sem-release", "sem-release 0", "sem-acquire"]);
-        same(&["sem-release", "sem-release", "sem-release 5", "sem-acquire", "sem-delete"]);
+        same(&[
+            "sem-acquire",
+            "sem-acquire",
+            "sem-acquire",
+            "sem-acquire",
+            "sem-release",
+        ]);
+        same(&[
+            "sem-new KEY 1 create",
+            "sem-acquire",
+            "sem-release",
+            "sem-delete",
+        ]);
+        same(&[
+            "sem-new KEY 32767 create",
+            "sem-release 1",
+            "sem-release 70000",
+            "sem-acquire",
+        ]);
+        same(&[
+            "sem-release 2",
+            "sem-release 1",
+            "sem-acquire",
+            "sem-delete",
+        ]);
+        same(&[
+            "sem-new KEY 2147483647 create",
+            "sem-release",
+            "sem-release 0",
+            "sem-acquire",
+        ]);
+        same(&[
+            "sem-release",
+            "sem-release",
+            "sem-release 5",
+            "sem-acquire",
+            "sem-delete",
+        ]);
         same(&["sem-new KEY -1", "sem-release 0", "sem-release"]);
         same(&["sem-delete"]);
-        let kind = if is_posix { "posix" } else { "systemv" };
-        same(&[&format!("sem-new {kind}: 0"), "sem-acquire", "sem-release", "sem-release 0"]);
-        same(&[&format!("sem-new {kind}: 3 create"), "sem-acquire", "sem-release -1"]);
+        let kind = if kind == Posix { "posix" } else { "systemv" };
+        same(&[
+            &format!("sem-new {kind}: 0"),
+            "sem-acquire",
+            "sem-release",
+            "sem-release 0",
+        ]);
+        same(&[
+            &format!("sem-new {kind}: 3 create"),
+            "sem-acquire",
+            "sem-release -1",
+        ]);
     }
     let long = format!("sem-new posix:/{} 1", "x".repeat(253));
     for new in [
-        "sem-new windows:x 1", "sem-new windows:x 1 create", "sem-new posix:/ 1", "sem-new posix:/a/b 1",
-        &long, "sem-new systemv:/no-such-folder/x 1",
+        "sem-new windows:x 1",
+        "sem-new windows:x 1 create",
+        "sem-new posix:/ 1",
+        "sem-new posix:/a/b 1",
+        &long,
+        "sem-new systemv:/no-such-folder/x 1",
     ] {
         for command in [new, "sem-release 0", "sem-release -1"] {
             assert_eq!(both.ours.run(command), both.qt.run(command), "{command}");
@@ -529,13 +721,21 @@ fn face_key(key: &TestKey) -> QNativeIpcKey {
 
 fn created(key: &TestKey, size: i64) -> QSharedMemory {
     let mut memory = QSharedMemory::with_native_key(&face_key(key));
-    assert!(memory.create(size, Access::ReadWrite), "{}", memory.error_string());
+    assert!(
+        memory.create(size, Access::ReadWrite),
+        "{}",
+        memory.error_string()
+    );
     memory
 }
 
 fn attached(key: &TestKey) -> QSharedMemory {
     let mut memory = QSharedMemory::with_native_key(&face_key(key));
-    assert!(memory.attach(Access::ReadWrite), "{}", memory.error_string());
+    assert!(
+        memory.attach(Access::ReadWrite),
+        "{}",
+        memory.error_string()
+    );
     memory
 }
 
@@ -576,8 +776,14 @@ fn objects_and_threads_keep_each_other_out(key: TestKey) {
     assert!(!other.lock_for(SHORT));
     assert_eq!(other.error(), SharedMemoryError::LockError);
     let text = other.error_string();
-    assert!(text.starts_with("QSharedMemory::lock: timed out after 30ms"), "{text}");
-    assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
+    assert!(
+        text.starts_with("QSharedMemory::lock: timed out after 30ms"),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("process {}", std::process::id())),
+        "{text}"
+    );
     // Another thread with the same object.
     thread::scope(|scope| {
         scope.spawn(|| assert!(!memory.lock_for(SHORT)));
@@ -665,10 +871,17 @@ fn what_lost_its_name_can_be_made_anew(key: TestKey) {
     memory.data().unwrap().copy_from(0, b"old data").unwrap();
     SharedMemory::remove(&key, shmkit::InUse::RemoveAnyway).unwrap();
     assert!(memory.is_attached());
-    assert!(memory.create(16, Access::ReadWrite), "{}", memory.error_string());
+    assert!(
+        memory.create(16, Access::ReadWrite),
+        "{}",
+        memory.error_string()
+    );
     assert_eq!(memory.size(), 16);
     let other = attached(&key);
-    assert_eq!(other.const_data().unwrap().read::<[u8; 8]>(0).unwrap(), [0; 8]);
+    assert_eq!(
+        other.const_data().unwrap().read::<[u8; 8]>(0).unwrap(),
+        [0; 8]
+    );
     assert!(memory.lock() && !other.lock_for(Duration::ZERO));
     drop((memory, other));
     assert_eq!(key.traces(), [""; 0]);
@@ -677,7 +890,11 @@ fn what_lost_its_name_can_be_made_anew(key: TestKey) {
 fn read_only_is_read_only(key: TestKey) {
     let _watch = testkit::deadline(DEADLINE);
     let mut memory = QSharedMemory::with_native_key(&face_key(&key));
-    assert!(memory.create(100, Access::ReadOnly), "{}", memory.error_string());
+    assert!(
+        memory.create(100, Access::ReadOnly),
+        "{}",
+        memory.error_string()
+    );
     assert!(memory.data().is_none());
     assert_eq!(memory.const_data().unwrap().len(), 100);
     let writer = attached(&key);
@@ -732,7 +949,11 @@ fn role_forks() {
     // SAFETY: the child of this process, whose other threads only wait, leaves by `_exit`.
     match unsafe { libc::fork() } {
         0 => {
-            me.say(format_args!("child: {} {}", memory.unlock(), memory.lock_for(SHORT)));
+            me.say(format_args!(
+                "child: {} {}",
+                memory.unlock(),
+                memory.lock_for(SHORT)
+            ));
             // SAFETY: ends the process at once.
             unsafe { libc::_exit(0) };
         }
@@ -752,9 +973,17 @@ fn a_users_own_key_file_stays() {
     fs::write(&path, "dear diary").unwrap();
     let key = QNativeIpcKey::with_type(path.to_str().unwrap(), TypeNumber::SYSTEM_V);
     let mut memory = QSharedMemory::with_native_key(&key);
-    assert!(memory.create(8, Access::ReadWrite), "{}", memory.error_string());
+    assert!(
+        memory.create(8, Access::ReadWrite),
+        "{}",
+        memory.error_string()
+    );
     assert!(memory.detach());
-    assert!(memory.create(8, Access::ReadWrite), "{}", memory.error_string());
+    assert!(
+        memory.create(8, Access::ReadWrite),
+        "{}",
+        memory.error_string()
+    );
     drop(memory);
     let semaphore = QSystemSemaphore::with_native_key(&key, 1, AccessMode::Create);
     assert!(semaphore.acquire());
@@ -766,11 +995,15 @@ fn a_users_own_key_file_stays() {
 fn names_alone_are_the_legacy_keys() {
     let _watch = testkit::deadline(DEADLINE);
     let name = unique_name();
+    let semaphore = QSystemSemaphore::legacy_native_key(&name, TypeNumber::SYSTEM_V);
+    let segment = QSharedMemory::legacy_native_key(&name, TypeNumber::SYSTEM_V);
+    let _cleanup = Cleanup::default()
+        .and_system_v(segment.native_key(), b'Q')
+        .and_system_v(semaphore.native_key(), b'Q');
     let mut memory = QSharedMemory::with_key(&name);
-    let _cleanup = testkit::Cleanup::default().and_system_v(memory.native_key(), b'Q');
     assert_eq!(memory.key(), name);
     assert!(memory.create(8, Access::ReadWrite));
-    let other = SharedMemory::attach(&shmkit::key::NativeIpcKey::legacy(&name)).unwrap();
+    let other = SharedMemory::attach(&NativeIpcKey::legacy(&name)).unwrap();
     assert!(memory.lock());
     assert!(other.try_lock().is_err());
 }
@@ -820,7 +1053,11 @@ mod semaphores {
             let user = open(&key, 1, AccessMode::Open);
             assert_eq!(drain(&user), 1);
             assert!(!user.acquire_for(SHORT));
-            assert!(user.error_string().contains("timed out after 30ms"), "{}", user.error_string());
+            assert!(
+                user.error_string().contains("timed out after 30ms"),
+                "{}",
+                user.error_string()
+            );
             let waiter = thread::spawn({
                 let key = face_key(&key);
                 move || QSystemSemaphore::with_native_key(&key, 0, AccessMode::Open).acquire()
@@ -858,7 +1095,7 @@ mod semaphores {
             other.ok("sem-acquire");
             other.child().kill();
             let left = match key.key_type() {
-                shmkit::key::KeyType::PosixRealtime => 1,
+                KeyType::PosixRealtime => 1,
                 _ => 3,
             };
             assert_eq!(drain(&semaphore), left);

@@ -26,6 +26,11 @@ impl std::ops::Deref for TestKey {
 }
 
 impl TestKey {
+    /// This key, and what removes its traces.
+    pub(crate) fn of(key: NativeIpcKey, _cleanup: Cleanup) -> Self {
+        Self { key, _cleanup }
+    }
+
     /// `posix:/NAME`.
     pub(crate) fn posix() -> Self {
         let name = unique_name();

@@ -23,6 +23,7 @@ use crate::backend::{Grant, Owners, Suspect, semaphore_key};
 use crate::error::{Op, Result};
 use crate::key::NativeIpcKey;
 use crate::mapping::Access;
+use crate::sys::clock;
 use crate::sys::file::{self, EPHEMERAL, FileId, Kind, MEMORY_DIRECTORY, Newborn};
 use crate::sys::fork::{self, User};
 use crate::sys::lease::{self, Users};
@@ -60,6 +61,8 @@ pub(crate) struct Taken<'s> {
     mapped: &'s Mapped,
     slot: u32,
     generation: u32,
+    /// A holder died, and the word says so.
+    lost: bool,
 }
 
 /// The same without the borrow, for those who keep the semaphore beside it.
@@ -68,6 +71,7 @@ pub(crate) struct Ticket {
     file: FileId,
     slot: u32,
     generation: u32,
+    lost: bool,
 }
 
 impl Semaphore {
@@ -111,8 +115,25 @@ impl Semaphore {
         mapped
     }
 
-    /// Takes the lock if it is free.
+    /// Takes the lock in the usual case: free, nobody waiting, no owner lost, all of it as at the
+    /// last time. `None` says nothing.
     #[inline]
+    pub(crate) fn lock_at_once(&self) -> Option<Taken<'_>> {
+        let mapped = &self.first;
+        let slot = mapped.user.slot();
+        if slot == 0 || mapped.next.get().is_some() || !mapped.word().take_free(slot) {
+            return None;
+        }
+        // Looked at after taking, so that what is checked is what was taken.
+        if self.checked.load(Ordering::Relaxed) != clock::tick() && !self.is_current(mapped) {
+            mapped.word().give(slot);
+            return None;
+        }
+        let generation = fork::generation();
+        Some(Taken { mapped, slot, generation, lost: false })
+    }
+
+    /// Takes the lock if it is free.
     pub(crate) fn try_lock(&self) -> io::Result<Option<(Taken<'_>, Grant)>> {
         loop {
             let mapped = self.newest();
@@ -216,20 +237,14 @@ impl Semaphore {
         while mapped.id != ticket.file {
             mapped = mapped.next.get()?;
         }
-        let Ticket {
-            slot, generation, ..
-        } = ticket;
-        Some(Taken {
-            mapped,
-            slot,
-            generation,
-        })
+        let Ticket { slot, generation, lost, .. } = ticket;
+        Some(Taken { mapped, slot, generation, lost })
     }
 
     /// Whether the name was seen to lead to `mapped` within this clock tick.
-    #[inline]
+    #[cold]
     fn is_current(&self, mapped: &Mapped) -> bool {
-        let tick = crate::sys::clock::tick();
+        let tick = clock::tick();
         if self.checked.load(Ordering::Relaxed) == tick {
             return true;
         }
@@ -330,19 +345,10 @@ impl Mapped {
 
     #[inline]
     fn taken(&self, slot: u32) -> (Taken<'_>, Grant) {
-        let grant = if self.word().is_lost() {
-            Grant::OwnerDied
-        } else {
-            Grant::Clean
-        };
-        (
-            Taken {
-                mapped: self,
-                slot,
-                generation: fork::generation(),
-            },
-            grant,
-        )
+        let lost = self.word().is_lost();
+        let grant = if lost { Grant::OwnerDied } else { Grant::Clean };
+        let generation = fork::generation();
+        (Taken { mapped: self, slot, generation, lost }, grant)
     }
 
     /// The holder, if it is sure to be dead. `search`: also look through all processes, which
@@ -405,6 +411,7 @@ impl Taken<'_> {
             file: self.mapped.id,
             slot: self.slot,
             generation: self.generation,
+            lost: self.lost,
         }
     }
 
@@ -415,7 +422,7 @@ impl Taken<'_> {
         if self.generation != fork::generation() {
             return;
         }
-        if recovered {
+        if recovered && self.lost {
             self.mapped.word().set_lost(false);
         }
         self.mapped.word().give(self.slot);

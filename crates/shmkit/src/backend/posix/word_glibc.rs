@@ -8,15 +8,19 @@
 //! die unknown, a lock is one atomic operation, and Qt sees a semaphore like any other.
 //!
 //! ```text
-//! 63      52 51              32 31            0
-//! |  slot   |  sleepers        |  value       |
-//!      0             any              1          free
-//!      n             any              0          held by the user of slot n
-//!      0             any              0          held by somebody else: Qt, or a user without slot
+//! 63     52  51  50        32 31            0
+//! |  slot  |lost|  sleepers  |     value     |
+//!     0      any     any             1          free
+//!     n      any     any             0          held by the user of slot n
+//!     0      any     any             0          held by somebody else: Qt, or a user without slot
 //! ```
 //!
+//! *Lost*: a holder died, and nobody has said since that the data are right again. It stands in
+//! the word so that finding it unset costs nothing.
+//!
 //! A sleeper that is killed leaves the number one too high: a wasted wake-up at each release,
-//! nothing else. A million of them would reach the slot; then the word names a wrong slot.
+//! nothing else. Half a million of them would reach the bit above, and the death of an owner
+//! would be told that did not happen.
 #![expect(unsafe_code, reason = "atomics inside a mapped file")]
 
 use std::io;
@@ -29,15 +33,19 @@ use crate::sys::futex;
 
 const VALUE: u64 = u32::MAX as u64;
 const SLEEPER: u64 = 1 << 32;
+const SLEEPERS: u64 = (1 << 51) - SLEEPER;
+const LOST: u64 = 1 << 51;
 const SLOT_SHIFT: u32 = 52;
 const SLOT: u64 = !0 << SLOT_SHIFT;
+
+/// Free, nobody asleep, nothing lost: what an uncontended locker finds.
+const FREE: u64 = 1;
 
 /// The largest value (`SEM_VALUE_MAX`).
 const MOST: u64 = i32::MAX as u64;
 
 /// Bytes 16 to 31 of the 32 are not used by glibc, and zero in a new semaphore.
-const LOST: usize = 16;
-const NEXT_SLOT: usize = 20;
+const NEXT_SLOT: usize = 16;
 
 /// Who has the lock, as far as the word tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +78,7 @@ impl<'m> Word<'m> {
     /// # Safety
     /// At `at` begin at least 32 mapped, writable bytes, aligned to 8, that stay for `'m`, and
     /// everybody who maps them treats them as a `sem_t`.
+    #[inline]
     pub(super) unsafe fn new(at: NonNull<u8>, _local: &'m Local) -> Self {
         Self {
             at,
@@ -77,6 +86,7 @@ impl<'m> Word<'m> {
         }
     }
 
+    #[inline]
     fn state(&self) -> &AtomicU64 {
         // SAFETY: by the contract of `new` the bytes are mapped, aligned, and used as atomics.
         unsafe { AtomicU64::from_ptr(self.at.cast().as_ptr()) }
@@ -91,14 +101,22 @@ impl<'m> Word<'m> {
 
     fn spare(&self, offset: usize) -> &AtomicU32 {
         debug_assert!(offset + 4 <= 32);
-        // SAFETY: `offset` is one of the two constants above, within the 32 bytes.
+        // SAFETY: `offset` is the constant above, within the 32 bytes.
         let at = unsafe { self.at.add(offset) };
         // SAFETY: mapped and aligned as in `new`, and used by shmkit only, as atomics.
         unsafe { AtomicU32::from_ptr(at.cast().as_ptr()) }
     }
 
-    /// Takes one of the value, at once or not at all.
+    /// Takes a lock that is free, that nobody waits for and that lost no owner.
     #[inline]
+    pub(super) fn take_free(&self, slot: u32) -> bool {
+        let taken = u64::from(slot) << SLOT_SHIFT;
+        self.state()
+            .compare_exchange(FREE, taken, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Takes one of the value, at once or not at all.
     pub(super) fn try_take(&self, slot: u32) -> bool {
         let mut state = self.state().load(Ordering::Relaxed);
         while state & VALUE != 0 {
@@ -134,24 +152,24 @@ impl<'m> Word<'m> {
     /// lock is no longer its own.
     #[inline]
     pub(super) fn give(&self, slot: u32) {
-        let mut state = self.state().load(Ordering::Relaxed);
-        loop {
-            if slot != 0 && state >> SLOT_SHIFT != u64::from(slot) || state & VALUE == VALUE {
-                return;
-            }
-            let given = (state & !SLOT) + 1;
-            match self.state().compare_exchange_weak(
-                state,
-                given,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => break,
-                Err(now) => state = now,
-            }
+        let state = self.state().load(Ordering::Relaxed);
+        // As long as the word names a holder, only that one changes the value and the slot.
+        if slot == 0 || state & (SLOT | VALUE) != u64::from(slot) << SLOT_SHIFT {
+            return self.give_carefully(slot);
         }
-        if state & !SLOT >= SLEEPER {
+        let given = 1_u64.wrapping_sub(u64::from(slot) << SLOT_SHIFT);
+        let before = self.state().fetch_add(given, Ordering::Release);
+        if before & SLEEPERS != 0 {
             futex::wake_one(self.value());
+        }
+    }
+
+    #[cold]
+    fn give_carefully(&self, slot: u32) {
+        // Without a slot it is given to whoever counts with it; with one that is not in the word,
+        // somebody has reset the lock under us, and there is nothing to give.
+        if slot == 0 {
+            self.add(1);
         }
     }
 
@@ -176,7 +194,7 @@ impl<'m> Word<'m> {
             .fetch_update(Ordering::Release, Ordering::Relaxed, &next);
         let Ok(before) = changed else { return false };
         let free = next(before).unwrap_or_default() & VALUE;
-        let sleepers = (before & !SLOT) / SLEEPER;
+        let sleepers = (before & SLEEPERS) / SLEEPER;
         (0..free.min(sleepers)).for_each(|_| futex::wake_one(self.value()));
         true
     }
@@ -220,14 +238,16 @@ impl<'m> Word<'m> {
     }
 
     /// Whether a holder died and nobody has said since that the data are right again.
-    #[inline]
     pub(super) fn is_lost(&self) -> bool {
-        self.spare(LOST).load(Ordering::Relaxed) != 0
+        self.state().load(Ordering::Relaxed) & LOST != 0
     }
 
     /// Remembers it; for the holder only.
     pub(super) fn set_lost(&self, lost: bool) {
-        self.spare(LOST).store(lost.into(), Ordering::Relaxed);
+        match lost {
+            true => self.state().fetch_or(LOST, Ordering::Relaxed),
+            false => self.state().fetch_and(!LOST, Ordering::Relaxed),
+        };
     }
 
     /// Where to look for a free slot.

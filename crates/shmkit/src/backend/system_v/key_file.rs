@@ -122,7 +122,9 @@ fn is_where_qt_puts_them(path: &str) -> bool {
 /// Whether the segment of this file is kept.
 pub(super) fn is_kept(path: &str) -> bool {
     let mut text = [0; KEPT.len()];
-    matches!(file::read_start(path, &mut text), Ok(length) if length == text.len() && text == KEPT)
+    matches!(file::status_of_path(path), Ok(status) if status.size > 0)
+        && matches!(file::read_start(path, &mut text), Ok(length) if length == text.len())
+        && text == KEPT
 }
 
 /// Marks the segment of this file as kept. A file with other contents stays as it is: it is the

@@ -222,6 +222,11 @@ pub(crate) fn attach(
                 .map(|_| None)
                 .map_err(|error| Error::os(op, error).on(key))
         }
+        (Err(error), _, Some(lock), true) if error.kind() == ErrorKind::NotFound => {
+            // Gone since we looked, and our waiting for its lock may have made a new one.
+            leave_nothing(path, project, lock);
+            Err(error)
+        }
         (attached, ..) => attached.map(Some),
     };
     if let Some(taken) = taken {
@@ -315,10 +320,8 @@ impl Segment {
             Removal::IfEphemeral => self.lifetime == Lifetime::Ephemeral,
             Removal::Never => false,
         };
-        if !removes || !self.is_unused() {
-            return Ok(Detached::Remains);
-        }
-        let Some(semaphore) = semaphore else {
+        let in_use = system_v::segment_status(self.id).is_ok_and(|status| status.attached > 0);
+        let (Some(semaphore), true) = (semaphore, removes && !in_use) else {
             return Ok(Detached::Remains);
         };
         // Nobody is attached. Who holds the lock now is about to attach or has just left as we
@@ -329,9 +332,18 @@ impl Segment {
         if taken.is_none() {
             return Ok(Detached::Remains);
         }
-        let removed = match self.is_unused() && !key_file::is_kept(&self.path) {
-            true => self.remove(semaphore),
-            false => Ok(Detached::Remains),
+        let removed = match system_v::segment_status(self.id) {
+            Ok(status) if status.attached > 0 || key_file::is_kept(&self.path) => {
+                Ok(Detached::Remains)
+            }
+            Ok(_) => self.remove(semaphore),
+            // Another one was faster, or somebody removed it by hand. Our waiting for its lock may
+            // have made a new one.
+            Err(_) => {
+                let (path, project) = key_file::parts(key, Op::Detach)?;
+                leave_nothing(path, project, semaphore);
+                Ok(Detached::Removed)
+            }
         };
         if let Some(taken) = taken {
             give_unchanged(taken);
@@ -341,10 +353,6 @@ impl Segment {
 
     fn is_orphan(&self) -> bool {
         self.origin == Origin::Adopted
-    }
-
-    fn is_unused(&self) -> bool {
-        system_v::segment_status(self.id).is_ok_and(|status| status.attached == 0)
     }
 
     /// Removes everything. Under the lock, which goes with it.

@@ -128,7 +128,6 @@ pub(crate) fn remove_set(id: c_int) -> io::Result<()> {
 pub(crate) struct SetStatus {
     pub(crate) count: u64,
     pub(crate) owner: u32,
-    pub(crate) mode: u32,
     /// Seconds since the epoch of the last operation; 0 if there was none.
     pub(crate) last_operation: i64,
 }
@@ -142,7 +141,6 @@ pub(crate) fn set_status(id: c_int) -> io::Result<SetStatus> {
     Ok(SetStatus {
         count: status.sem_nsems as u64,
         owner: status.sem_perm.uid,
-        mode: u32::from(status.sem_perm.mode) & 0o777,
         last_operation: status.sem_otime as i64,
     })
 }
