@@ -15,12 +15,15 @@ pub enum Acquired<'s> {
 impl<'s> Acquired<'s> {
     #[inline]
     pub(crate) fn clean(taken: Taken<'s>) -> Self {
-        Self::Clean(Guard { taken: Some(taken), recovered: true })
+        Self::Clean(Guard {
+            taken,
+            recovered: true,
+        })
     }
 
     pub(crate) fn new((taken, grant): (Taken<'s>, Grant)) -> Self {
         let guard = Guard {
-            taken: Some(taken),
+            taken,
             recovered: grant == Grant::Clean,
         };
         match grant {
@@ -51,7 +54,7 @@ impl<'s> Acquired<'s> {
 #[derive(Debug)]
 #[must_use = "the lock is given back when this is dropped"]
 pub struct Guard<'s> {
-    taken: Option<Taken<'s>>,
+    taken: Taken<'s>,
     recovered: bool,
 }
 
@@ -63,9 +66,7 @@ impl Guard<'_> {
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(taken) = self.taken.take() {
-            taken.give(self.recovered);
-        }
+        self.taken.give(self.recovered);
     }
 }
 

@@ -40,7 +40,8 @@ fn make(new: &New, make: impl FnOnce(&Options) -> Result<SharedMemory>) -> Resul
     }
     if let Some(end) = end {
         end.wait();
-        if segment.detach()? == Detached::Remains {
+        let key = segment.key().clone();
+        if segment.detach()? == Detached::Remains && inspect::info(&key).is_ok() {
             output::message("others are still attached; the last one of them removes the segment");
         }
     }

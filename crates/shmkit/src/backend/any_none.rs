@@ -22,8 +22,8 @@ pub(crate) enum Segment {}
 pub(crate) enum Semaphore {}
 
 /// A lock that is held, of which there is none.
-#[derive(Debug)]
-pub(crate) struct Taken<'s>(Semaphore, PhantomData<&'s ()>);
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken<'s>(Infallible, PhantomData<&'s ()>);
 
 pub(crate) fn is_supported(_: KeyType) -> bool {
     false
@@ -130,6 +130,10 @@ impl Semaphore {
 
     pub(crate) fn set_value(&self, _: u32) -> io::Result<()> {
         match *self {}
+    }
+
+    pub(crate) fn leave_with(self, _: &NativeIpcKey) {
+        match self {}
     }
 
     pub(crate) fn leave_lock(self, _: &NativeIpcKey) {

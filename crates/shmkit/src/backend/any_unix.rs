@@ -29,7 +29,7 @@ pub(crate) enum Semaphore {
 }
 
 /// What the holder of a lock gives back.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Taken<'s> {
     Posix(posix::semaphore::Taken<'s>),
     SystemV(system_v::semaphore::Taken),
@@ -278,6 +278,13 @@ impl Semaphore {
     /// Sets the value, for all who have the semaphore open.
     pub(crate) fn set_value(&self, value: u32) -> io::Result<()> {
         each!(Self, self, semaphore => semaphore.set_value(value))
+    }
+
+    /// Ends the use of a lock whose segment is about to be left as well.
+    pub(crate) fn leave_with(self, segment: &NativeIpcKey) {
+        if let Self::SystemV(lock) = self {
+            lock.leave_to_others(segment);
+        }
     }
 
     /// Ends the use of a lock that was opened beside `segment`, and removes it if there is no such

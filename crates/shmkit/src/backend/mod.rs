@@ -19,8 +19,8 @@ mod any;
 pub(crate) mod backoff;
 
 pub(crate) use any::{
-    Presence, Segment, Semaphore, Taken, Ticket, attach, create, create_from, explain, find, is_supported,
-    list, name_suspects, remove,
+    Presence, Segment, Semaphore, Taken, Ticket, attach, create, create_from, explain, find,
+    is_supported, list, name_suspects, remove,
 };
 #[cfg(target_os = "linux")]
 pub(crate) use any::{bytes, user_name};

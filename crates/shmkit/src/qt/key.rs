@@ -361,7 +361,10 @@ mod tests {
     #[test]
     fn defaults_are_the_platforms() {
         let rules = KeyRules::of_this_process();
-        assert_eq!(QNativeIpcKey::default().key_type().key_type(), Some(rules.default_type()));
+        assert_eq!(
+            QNativeIpcKey::default().key_type().key_type(),
+            Some(rules.default_type())
+        );
         assert_eq!(
             TypeNumber::legacy_default_for_os().key_type(),
             Some(rules.legacy_default_type())

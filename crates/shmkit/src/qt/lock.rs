@@ -116,7 +116,9 @@ impl SegmentLock {
     /// Closes the semaphore; what is to be removed goes with the segment.
     pub(super) fn close(&mut self) {
         self.unlock();
-        self.semaphore.take();
+        if let (Some(semaphore), Some(segment)) = (self.semaphore.take(), &self.segment) {
+            semaphore.leave_with(segment);
+        }
     }
 
     /// Ends the use of the lock without a segment: what was made for it goes, if nobody else uses

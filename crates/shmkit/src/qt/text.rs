@@ -62,8 +62,12 @@ pub(super) fn no_lock_key(has_type: bool, is_posix: bool) -> SemaphoreReport {
 /// find that out.
 pub(super) fn bad_semaphore_key(key: &NativeIpcKey) -> Option<SemaphoreReport> {
     let native = key.native_key();
-    let refused =
-        |error, text: &str| Some(Report::new(error, format!("{}: {text}", handle(is_posix(key)))));
+    let refused = |error, text: &str| {
+        Some(Report::new(
+            error,
+            format!("{}: {text}", handle(is_posix(key))),
+        ))
+    };
     if native.contains('\0') {
         return refused(
             SystemSemaphoreError::KeyError,
@@ -76,9 +80,7 @@ pub(super) fn bad_semaphore_key(key: &NativeIpcKey) -> Option<SemaphoreReport> {
             _ if name.contains('/') || name.is_empty() => {
                 refused(SystemSemaphoreError::UnknownError, INVALID_ARGUMENT)
             }
-            _ if matches!(name, "." | "..") => {
-                refused(SystemSemaphoreError::KeyError, "bad name")
-            }
+            _ if matches!(name, "." | "..") => refused(SystemSemaphoreError::KeyError, "bad name"),
             ..=LONGEST_SEMAPHORE => None,
             ..=LONGEST_NAME => refused(SystemSemaphoreError::KeyError, "key too long"),
             _ => refused(SystemSemaphoreError::UnknownError, INVALID_ARGUMENT),
@@ -154,7 +156,11 @@ pub(super) fn memory(key: &NativeIpcKey, op: Op, error: &Error) -> MemoryReport 
                 && key.legacy_key().is_some()
                 && !Path::new(key.native_key()).exists() =>
         {
-            (Code::NotFound, "QSharedMemory::handle", "doesn't exist".into())
+            (
+                Code::NotFound,
+                "QSharedMemory::handle",
+                "doesn't exist".into(),
+            )
         }
         ErrorKind::NotFound => (Code::NotFound, at, "doesn't exist".into()),
         // The lock is what is refused first.

@@ -229,8 +229,7 @@ impl Options {
                     return Ok(made);
                 }
                 // Another was faster; or everybody left meanwhile, and we shall be faster.
-                Err(error)
-                    if error.kind() == ErrorKind::AlreadyExists && backoff.again() => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && backoff.again() => {}
                 Err(error) => return Err(error),
             }
         }

@@ -17,6 +17,7 @@ for_every_key!(
     the_last_one_out_removes_everything_whoever_it_is,
     a_kept_segment_stays_until_it_is_removed_by_name,
     a_segment_in_use_is_not_removed_by_name_unless_asked,
+    the_lock_goes_with_a_segment_that_was_removed_in_use,
     read_only_handles_cannot_write,
     the_lock_excludes_handles_threads_and_processes,
     a_lock_that_is_not_free_times_out_and_names_its_holder,
@@ -156,9 +157,21 @@ fn a_segment_in_use_is_not_removed_by_name_unless_asked(key: TestKey) {
     );
     // The old one's end must not take the new one's name.
     let new = SharedMemory::create(&key, 32).unwrap();
-    assert_eq!(segment.detach().unwrap(), Detached::Remains);
+    drop(new.lock().unwrap());
+    drop(segment);
     assert_eq!(SharedMemory::attach(&key).unwrap().size(), 32);
     assert_eq!(new.detach().unwrap(), Detached::Removed);
+    assert!(key.traces().is_empty(), "left behind: {:?}", key.traces());
+}
+
+fn the_lock_goes_with_a_segment_that_was_removed_in_use(key: TestKey) {
+    let segment = SharedMemory::create(&key, 64).unwrap();
+    drop(segment.lock().unwrap());
+    let ipc_keys = key.ipc_keys();
+    SharedMemory::remove(&key, InUse::RemoveAnyway).unwrap();
+    drop(segment);
+    assert!(key.traces().is_empty(), "left behind: {:?}", key.traces());
+    assert!(!any_in_kernel(&ipc_keys));
 }
 
 fn read_only_handles_cannot_write(key: TestKey) {

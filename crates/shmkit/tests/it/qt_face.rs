@@ -296,7 +296,7 @@ impl Both {
         }
     }
 
-    /// A third process, which made a segment under the key of each side, and locked it once.
+    /// Two more processes, which made a segment under the keys of the two sides.
     fn owner(&self) -> [QtPeer; 2] {
         [&self.qt, &self.ours].map(|side| {
             let mut command = face_command();

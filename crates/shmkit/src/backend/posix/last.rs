@@ -138,6 +138,9 @@ fn unlink_if_same(path: &str, id: FileId) -> io::Result<Outcome> {
 fn is_only_holder(id: FileId) -> io::Result<bool> {
     let holders = process::holders_of(id)?;
     let me = std::process::id();
-    let mut others = holders.found.iter().filter(|holder| holder.pid != me || holder.mappings > 0);
+    let mut others = holders
+        .found
+        .iter()
+        .filter(|holder| holder.pid != me || holder.mappings > 0);
     Ok(holders.complete && others.next().is_none())
 }

@@ -377,7 +377,12 @@ impl Segment {
                 semaphore::remove_unused(&semaphore_path(&semaphore_key(key), Op::Detach)?);
                 Ok(Detached::Removed)
             }
-            Ok(_) => Ok(Detached::Remains),
+            Ok(Outcome::InUse) => Ok(Detached::Remains),
+            // Somebody removed it by name while it was in use, and left the lock to us.
+            Ok(Outcome::LeftToOthers) => {
+                semaphore::remove_without_segment(key);
+                Ok(Detached::Remains)
+            }
             Err(error) => Err(explain(error, &path, Op::Detach).on(key)),
         }
     }

@@ -58,9 +58,9 @@ struct Mapped {
 /// What a guard must give back to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken<'s> {
-    mapped: &'s Mapped,
-    slot: u32,
+    word: Word<'s>,
     generation: u32,
+    slot: u16,
     /// A holder died, and the word says so.
     lost: bool,
 }
@@ -68,8 +68,8 @@ pub(crate) struct Taken<'s> {
 /// The same without the borrow, for those who keep the semaphore beside it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticket {
-    file: FileId,
-    slot: u32,
+    address: usize,
+    slot: u16,
     generation: u32,
     lost: bool,
 }
@@ -120,17 +120,19 @@ impl Semaphore {
     #[inline]
     pub(crate) fn lock_at_once(&self) -> Option<Taken<'_>> {
         let mapped = &self.first;
-        let slot = mapped.user.slot();
-        if slot == 0 || mapped.next.get().is_some() || !mapped.word().take_free(slot) {
+        if self.checked.load(Ordering::Relaxed) != clock::tick() || mapped.next.get().is_some() {
             return None;
         }
-        // Looked at after taking, so that what is checked is what was taken.
-        if self.checked.load(Ordering::Relaxed) != clock::tick() && !self.is_current(mapped) {
-            mapped.word().give(slot);
-            return None;
+        let (word, slot) = (mapped.word(), mapped.user.slot());
+        match slot != 0 && word.take_free(slot) {
+            true => Some(Taken {
+                word,
+                generation: fork::generation(),
+                slot: slot as u16,
+                lost: false,
+            }),
+            false => None,
         }
-        let generation = fork::generation();
-        Some(Taken { mapped, slot, generation, lost: false })
     }
 
     /// Takes the lock if it is free.
@@ -234,11 +236,21 @@ impl Semaphore {
     /// The lock of a ticket; `None` if it is no ticket of this semaphore.
     pub(crate) fn redeem(&self, ticket: Ticket) -> Option<Taken<'_>> {
         let mut mapped = &self.first;
-        while mapped.id != ticket.file {
+        while mapped.word().address() != ticket.address {
             mapped = mapped.next.get()?;
         }
-        let Ticket { slot, generation, lost, .. } = ticket;
-        Some(Taken { mapped, slot, generation, lost })
+        let Ticket {
+            slot,
+            generation,
+            lost,
+            ..
+        } = ticket;
+        Some(Taken {
+            word: mapped.word(),
+            slot,
+            generation,
+            lost,
+        })
     }
 
     /// Whether the name was seen to lead to `mapped` within this clock tick.
@@ -348,7 +360,15 @@ impl Mapped {
         let lost = self.word().is_lost();
         let grant = if lost { Grant::OwnerDied } else { Grant::Clean };
         let generation = fork::generation();
-        (Taken { mapped: self, slot, generation, lost }, grant)
+        (
+            Taken {
+                word: self.word(),
+                generation,
+                slot: slot as u16,
+                lost,
+            },
+            grant,
+        )
     }
 
     /// The holder, if it is sure to be dead. `search`: also look through all processes, which
@@ -408,7 +428,7 @@ impl Taken<'_> {
     /// See [`Semaphore::redeem`].
     pub(crate) fn ticket(self) -> Ticket {
         Ticket {
-            file: self.mapped.id,
+            address: self.word.address(),
             slot: self.slot,
             generation: self.generation,
             lost: self.lost,
@@ -423,9 +443,9 @@ impl Taken<'_> {
             return;
         }
         if recovered && self.lost {
-            self.mapped.word().set_lost(false);
+            self.word.set_lost(false);
         }
-        self.mapped.word().give(self.slot);
+        self.word.give(self.slot.into());
     }
 }
 

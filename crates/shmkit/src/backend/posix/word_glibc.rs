@@ -62,11 +62,16 @@ pub(super) enum Holder {
 pub(super) struct Local;
 
 /// A semaphore in a mapped file.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Word<'m> {
     at: NonNull<u8>,
     mapped: PhantomData<&'m Local>,
 }
+
+// SAFETY: a word is an address of atomics that stay mapped for `'m`.
+unsafe impl Send for Word<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Word<'_> {}
 
 impl<'m> Word<'m> {
     /// The number of slots.
@@ -97,6 +102,11 @@ impl<'m> Word<'m> {
         // SAFETY: as in `state`; on a little-endian machine the low half comes first. Only its
         // address is used, by the kernel.
         unsafe { AtomicU32::from_ptr(self.at.cast().as_ptr()) }
+    }
+
+    /// Where it is mapped: which one of several.
+    pub(super) fn address(&self) -> usize {
+        self.at.addr().get()
     }
 
     fn spare(&self, offset: usize) -> &AtomicU32 {
@@ -152,25 +162,22 @@ impl<'m> Word<'m> {
     /// lock is no longer its own.
     #[inline]
     pub(super) fn give(&self, slot: u32) {
-        let state = self.state().load(Ordering::Relaxed);
-        // As long as the word names a holder, only that one changes the value and the slot.
-        if slot == 0 || state & (SLOT | VALUE) != u64::from(slot) << SLOT_SHIFT {
-            return self.give_carefully(slot);
-        }
-        let given = 1_u64.wrapping_sub(u64::from(slot) << SLOT_SHIFT);
+        let given = FREE.wrapping_sub(u64::from(slot) << SLOT_SHIFT);
         let before = self.state().fetch_add(given, Ordering::Release);
+        // As long as the word names a holder, only that one changes the value and the slot; so
+        // it is looked at afterwards, which spares the lock's line a visit.
+        if before & (SLOT | VALUE) != u64::from(slot) << SLOT_SHIFT {
+            return self.take_back(given);
+        }
         if before & SLEEPERS != 0 {
             futex::wake_one(self.value());
         }
     }
 
+    /// Somebody has reset the lock under its holder, who then had nothing to give.
     #[cold]
-    fn give_carefully(&self, slot: u32) {
-        // Without a slot it is given to whoever counts with it; with one that is not in the word,
-        // somebody has reset the lock under us, and there is nothing to give.
-        if slot == 0 {
-            self.add(1);
-        }
+    fn take_back(&self, given: u64) {
+        self.state().fetch_sub(given, Ordering::Relaxed);
     }
 
     /// Adds to the value; `false`, and nothing is added, if it would be too much for `sem_post(3)`.

@@ -37,11 +37,16 @@ pub(super) struct Local {
 }
 
 /// A semaphore in a mapped file.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Word<'m> {
     at: NonNull<u8>,
     local: &'m Local,
 }
+
+// SAFETY: a word is an address of atomics that stay mapped for `'m`.
+unsafe impl Send for Word<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Word<'_> {}
 
 impl<'m> Word<'m> {
     /// The number of slots.
@@ -59,6 +64,11 @@ impl<'m> Word<'m> {
 
     fn semaphore(&self) -> *mut libc::sem_t {
         self.at.cast().as_ptr()
+    }
+
+    /// Where it is mapped: which one of several.
+    pub(super) fn address(&self) -> usize {
+        self.at.addr().get()
     }
 
     fn spare(&self, offset: usize) -> &AtomicU32 {

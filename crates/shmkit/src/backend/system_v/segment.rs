@@ -184,12 +184,13 @@ fn create_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment
 
 /// After a create that failed: removes what it made and nobody uses. Under the lock.
 fn leave_nothing(path: &str, project: u8, semaphore: &Semaphore) {
-    if let Ok(file) = KeyFile::find(path, project)
-        && system_v::find_segment(file.ipc_key).is_err_and(|error| is_gone(&error))
-    {
-        file.remove(path);
-        let _ = semaphore.remove();
+    match KeyFile::find(path, project) {
+        Ok(file) if !system_v::find_segment(file.ipc_key).is_err_and(|e| is_gone(&e)) => return,
+        Ok(file) => file.remove(path),
+        // Another was faster with the segment's key file, which is not the lock's.
+        Err(_) => {}
     }
+    let _ = semaphore.remove();
 }
 
 /// Attaches to a segment that exists; `None` if it was an orphan and is removed.
@@ -320,10 +321,13 @@ impl Segment {
             Removal::IfEphemeral => self.lifetime == Lifetime::Ephemeral,
             Removal::Never => false,
         };
-        let in_use = system_v::segment_status(self.id).is_ok_and(|status| status.attached > 0);
-        let (Some(semaphore), true) = (semaphore, removes && !in_use) else {
+        let (Some(semaphore), true) = (semaphore, removes) else {
             return Ok(Detached::Remains);
         };
+        if system_v::segment_status(self.id).is_ok_and(|status| status.attached > 0) {
+            semaphore.leave_to_others(key);
+            return Ok(Detached::Remains);
+        }
         // Nobody is attached. Who holds the lock now is about to attach or has just left as we
         // have; the former will be the last one then.
         let taken = semaphore

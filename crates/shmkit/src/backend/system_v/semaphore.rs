@@ -41,6 +41,8 @@ pub(crate) struct Semaphore {
     trust: Owners,
     id: AtomicI32,
     marked: AtomicBool,
+    /// It made the set, and takes it away.
+    made: AtomicBool,
     /// Held while the set is looked for again.
     reopening: Mutex<()>,
 }
@@ -121,6 +123,7 @@ impl Semaphore {
             trust,
             id: AtomicI32::new(-1),
             marked: false.into(),
+            made: false.into(),
             reopening: Mutex::new(()),
         };
         semaphore
@@ -148,7 +151,7 @@ impl Semaphore {
         }
         for _ in 0..ATTEMPTS {
             let (file, made) = KeyFile::find_or_make(&self.path, self.project)?;
-            let set = match self.find_or_make(&file) {
+            let (set, is_new_set) = match self.find_or_make(&file) {
                 // Removed between two looks.
                 Err(error) if is_gone(&error) => continue,
                 Err(error) => {
@@ -158,11 +161,12 @@ impl Semaphore {
                     }
                     return Err(error);
                 }
-                Ok(set) => set,
+                Ok(found) => found,
             };
             // A set whose key file was removed meanwhile is one that newcomers do not find.
             if file.is_current(&self.path) {
                 self.marked.store(set.marked, Ordering::Relaxed);
+                self.made.store(is_new_set, Ordering::Relaxed);
                 self.id.store(set.id, Ordering::Release);
                 return Ok(());
             }
@@ -172,7 +176,8 @@ impl Semaphore {
         ))
     }
 
-    fn find_or_make(&self, file: &KeyFile) -> io::Result<Set> {
+    /// The set of a key file, and whether it was made for that.
+    fn find_or_make(&self, file: &KeyFile) -> io::Result<(Set, bool)> {
         match system_v::find_set(file.ipc_key) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             found => {
@@ -181,17 +186,15 @@ impl Semaphore {
                 if !self.trust.admits(status.owner) {
                     return Err(io::Error::other(ForeignSet(status.owner)));
                 }
-                return Ok(Set {
-                    id,
-                    marked: status.count > MARK.into(),
-                });
+                let marked = status.count > MARK.into();
+                return Ok((Set { id, marked }, false));
             }
         }
         match system_v::create_set(file.ipc_key, COUNT, self.mode) {
             Ok(id) => {
                 let value = self.value.try_into().unwrap_or(i32::MAX);
                 match system_v::set_value(id, LOCK, value) {
-                    Ok(()) => Ok(Set { id, marked: true }),
+                    Ok(()) => Ok((Set { id, marked: true }, true)),
                     Err(error) => {
                         let _ = system_v::remove_set(id);
                         Err(error)
@@ -325,13 +328,32 @@ impl Semaphore {
         }
     }
 
+    /// What its maker does when it leaves a segment that others use: takes the lock's set away, as
+    /// Qt does, but only while it has the lock itself, so that nobody loses it. Whoever needs one
+    /// makes another; so the last one, who may be Qt, leaves none behind that it did not make.
+    pub(crate) fn leave_to_others(&self, segment: &NativeIpcKey) {
+        if !self.made.load(Ordering::Relaxed) {
+            return;
+        }
+        match self.try_lock() {
+            Ok(Some((_, Grant::Clean))) if self.path == segment.native_key() => {
+                // The key file is the segment's as well.
+                let _ = system_v::remove_set(self.set().id);
+            }
+            Ok(Some((_, Grant::Clean))) => {
+                let _ = self.remove();
+            }
+            // The next one must still learn of it.
+            Ok(Some((taken, Grant::OwnerDied))) => taken.give(false),
+            Ok(None) | Err(_) => {}
+        }
+    }
+
     /// Removes a lock whose segment does not exist, unless somebody has it.
     pub(crate) fn remove_without_segment(self, segment: &NativeIpcKey) {
         let has_segment = key_file::parts(segment, Op::Detach)
             .map(|(path, project)| KeyFile::find(path, project))
-            .is_ok_and(|file| {
-                file.is_ok_and(|file| system_v::find_segment(file.ipc_key).is_ok())
-            });
+            .is_ok_and(|file| file.is_ok_and(|file| system_v::find_segment(file.ipc_key).is_ok()));
         if !has_segment && matches!(self.try_lock(), Ok(Some(_))) {
             // The lock goes with it.
             let _ = self.remove();

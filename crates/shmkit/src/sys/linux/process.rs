@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 
 use super::file::FileId;
 
@@ -73,8 +73,9 @@ impl Mappings {
 pub(crate) fn mappings_on(device: u64) -> io::Result<Mappings> {
     let mut by: HashMap<Mapped, Vec<Holder>> = HashMap::new();
     let here = ipc_namespace("self");
+    let mut maps = Vec::new();
     let complete = each_process(|process| {
-        let maps = fs::read(process.path("maps"))?;
+        process.read("maps", &mut maps)?;
         let mut found: HashMap<Mapped, Holder> = HashMap::new();
         for mapping in maps.split(|&byte| byte == b'\n').filter_map(Mapping::parse) {
             let what = mapping.what();
@@ -176,12 +177,25 @@ impl Process {
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.directory)
     }
+
+    /// Reads all of one of its files; the buffer is there to be used again.
+    fn read(&self, name: &str, buffer: &mut Vec<u8>) -> io::Result<()> {
+        buffer.clear();
+        // Without room a small read would find out how much there is.
+        buffer.reserve(1 << 16);
+        fs::File::open(self.path(name))?
+            .read_to_end(buffer)
+            .map(drop)
+    }
 }
 
 /// Whether a thread has ended and only waits to be noticed. `stat` looks like `7 (name) Z 1 ...`,
 /// and the name may have parentheses of its own.
 fn is_zombie(directory: &str) -> io::Result<bool> {
-    let stat = fs::read(format!("{directory}/stat"))?;
+    // Longer than any number and name; the rest does not matter.
+    let mut buffer = [0; 128];
+    let read = fs::File::open(format!("{directory}/stat"))?.read(&mut buffer)?;
+    let stat = &buffer[..read];
     let end = stat.iter().rposition(|&byte| byte == b')');
     let state = end.and_then(|end| stat.get(end + 2));
     Ok(matches!(state, Some(b'Z' | b'X')))
@@ -268,7 +282,7 @@ fn count_descriptors(process: &Process, file: FileId) -> io::Result<(usize, Vec<
 }
 
 /// The first bytes of the locks in an fdinfo file, whose lines look like
-/// `lock:	1: OFDLCK  ADVISORY  WRITE -1 00:1a:5 100 100`.
+/// `lock: 1: OFDLCK  ADVISORY  WRITE -1 00:1a:5 100 100`.
 fn lock_starts(info: &str) -> impl Iterator<Item = u64> {
     info.lines()
         .filter_map(|line| line.strip_prefix("lock:"))

@@ -1,0 +1,11 @@
+//! The real `shmkit` command, run as users run it.
+
+#![cfg(target_os = "linux")]
+
+mod contents;
+mod help;
+mod keys;
+mod listing;
+mod locking;
+mod segments;
+mod support;
