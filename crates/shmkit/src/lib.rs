@@ -1,4 +1,50 @@
-//! Shared memory that behaves.
+//! Shared memory that behaves: named segments that several processes map, a lock that survives a
+//! crash, and clean-up that survives a crash.
+//!
+//! ```
+//! use shmkit::{Acquired, SharedMemory, key::NativeIpcKey};
+//!
+//! # fn main() -> shmkit::Result<()> {
+//! # let name = format!("shmkit-doc-crate-{}", std::process::id());
+//! # let key = NativeIpcKey::platform_safe(&name);
+//! # if false {
+//! let key = NativeIpcKey::platform_safe("cam0"); // the same as in Qt
+//! # }
+//! // However many programs do this at once: one creates, the others attach.
+//! let segment = SharedMemory::create_or_attach(&key, 1 << 20)?;
+//!
+//! match segment.lock()? {
+//!     Acquired::Clean(_guard) => segment.write_at(0, b"a frame")?,
+//!     // The one before was killed in the middle: repair first.
+//!     Acquired::OwnerDied(recovery) => {
+//!         segment.view_mut()?.fill(0);
+//!         drop(recovery.mark_recovered());
+//!     }
+//! }
+//! # Ok(()) } // the last one out removes the segment
+//! ```
+//!
+//! # Where to go
+//!
+//! * [`SharedMemory`] and its [`Options`]: create, attach, detach, lock.
+//! * [`View`] and [`mapping`]: bytes that other processes may change at any time.
+//! * [`key`]: names, Qt's and the system's; what a key means on another platform.
+//! * [`inspect`]: which segments there are, who has them, which are orphans.
+//! * [`qt`]: `QSharedMemory` and `QSystemSemaphore` as they are, for programs that leave Qt.
+//!
+//! # Ephemeral or kept
+//!
+//! A segment is [ephemeral](Lifetime::Ephemeral) unless you say otherwise: the last one to leave
+//! removes it, whichever process that is, and after a `kill -9` of everybody the next `create`
+//! removes the *orphan*. A [kept](Lifetime::Kept) one stays until it is removed by name. Segments
+//! that other programs made are left to them.
+//!
+//! # Threads, forks, signals
+//!
+//! Everything here may be used from many threads. A forked child has its own share in what its
+//! parent has attached, and none of its locks. After `exec` nothing is attached. While shmkit asks
+//! the kernel whether it is alone, another process that opens the file may cause a `SIGURG`, which
+//! is ignored unless the program handles it.
 
 mod backend;
 mod error;
@@ -15,3 +61,8 @@ pub use error::{Error, ErrorKind, Op, Result};
 pub use lock::{Acquired, Guard, Recovery};
 pub use mapping::{Access, View};
 pub use segment::{Options, SharedMemory};
+
+/// The example of the README runs, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

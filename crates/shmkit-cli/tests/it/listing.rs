@@ -110,9 +110,10 @@ fn info_tells_everything() {
 
 #[test]
 fn legacy_keys_are_told_with_the_name_that_they_were_made_of() {
-    let keys = run(&["key", &format!("{}Letters", "Shmkit"), "--json"])
-        .ok()
-        .json();
+    // Unique, and of nothing but letters.
+    let digit = |char: char| char.to_digit(16).map(|digit| (b'a' + digit as u8) as char);
+    let name: String = unique_name().chars().filter_map(digit).collect();
+    let keys = run(&["key", &name, "--json"]).ok().json();
     let keys = keys.as_array().unwrap();
     let key = keys
         .iter()

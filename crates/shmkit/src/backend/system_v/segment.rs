@@ -185,7 +185,9 @@ fn create_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment
 /// After a create that failed: removes what it made and nobody uses. Under the lock.
 fn leave_nothing(path: &str, project: u8, semaphore: &Semaphore) {
     match KeyFile::find(path, project) {
-        Ok(file) if !system_v::find_segment(file.ipc_key).is_err_and(|e| is_gone(&e)) => return,
+        Ok(file) if !system_v::find_segment(file.ipc_key).is_err_and(|e| is_gone(&e)) => {
+            return semaphore.withdraw(path);
+        }
         Ok(file) => file.remove(path),
         // Another was faster with the segment's key file, which is not the lock's.
         Err(_) => {}
@@ -346,7 +348,7 @@ impl Segment {
             Err(_) => {
                 let (path, project) = key_file::parts(key, Op::Detach)?;
                 leave_nothing(path, project, semaphore);
-                Ok(Detached::Removed)
+                Ok(Detached::Remains)
             }
         };
         if let Some(taken) = taken {

@@ -170,6 +170,9 @@ impl Semaphore {
                 self.id.store(set.id, Ordering::Release);
                 return Ok(());
             }
+            if is_new_set {
+                let _ = system_v::remove_set(set.id);
+            }
         }
         Err(io::Error::other(
             "the semaphore was removed by others again and again",
@@ -332,21 +335,28 @@ impl Semaphore {
     /// Qt does, but only while it has the lock itself, so that nobody loses it. Whoever needs one
     /// makes another; so the last one, who may be Qt, leaves none behind that it did not make.
     pub(crate) fn leave_to_others(&self, segment: &NativeIpcKey) {
+        if self.made.load(Ordering::Relaxed)
+            && let Ok(Some((taken, grant))) = self.try_lock()
+        {
+            match grant {
+                Grant::Clean => self.withdraw(segment.native_key()),
+                // The next one must still learn of it.
+                Grant::OwnerDied => taken.give(false),
+            }
+        }
+    }
+
+    /// Takes the set away again if it was made by this user, for a segment that stays. Only under
+    /// the lock.
+    pub(super) fn withdraw(&self, segment_path: &str) {
         if !self.made.load(Ordering::Relaxed) {
             return;
         }
-        match self.try_lock() {
-            Ok(Some((_, Grant::Clean))) if self.path == segment.native_key() => {
-                // The key file is the segment's as well.
-                let _ = system_v::remove_set(self.set().id);
-            }
-            Ok(Some((_, Grant::Clean))) => {
-                let _ = self.remove();
-            }
-            // The next one must still learn of it.
-            Ok(Some((taken, Grant::OwnerDied))) => taken.give(false),
-            Ok(None) | Err(_) => {}
-        }
+        let _ = match self.path == segment_path {
+            // The key file is the segment's as well.
+            true => system_v::remove_set(self.set().id),
+            false => self.remove(),
+        };
     }
 
     /// Removes a lock whose segment does not exist, unless somebody has it.
@@ -392,12 +402,12 @@ impl Semaphore {
 
     /// Removes the set, and its key file if that was made for it. Only under the lock.
     pub(super) fn remove(&self) -> io::Result<()> {
-        let file = KeyFile::find(&self.path, self.project);
-        system_v::remove_set(self.set().id)?;
-        if let Ok(file) = file {
+        // The file first: whoever the end of the set wakes up then makes both anew, and does not
+        // make a set for a file that is about to go.
+        if let Ok(file) = KeyFile::find(&self.path, self.project) {
             file.remove(&self.path);
         }
-        Ok(())
+        system_v::remove_set(self.set().id)
     }
 
     fn explain(&self, cause: io::Error, op: Op) -> Error {
