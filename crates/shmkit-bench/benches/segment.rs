@@ -39,14 +39,14 @@ fn posix(bench: &mut Bench) {
     for (case, size) in SIZES {
         bench
             .group("posix create+attach+detach+detach")
-            .case(&format!("{case} against the same system calls"))
+            .case(format!("{case} against the same system calls"))
             .goal(Goal::AtMost(1.15))
             .pair(|| ours(size), || raw.careful(size));
     }
     for (case, size) in SIZES {
         bench
             .group("posix create+attach+detach+detach")
-            .case(&format!(
+            .case(format!(
                 "{case} against shm_open, ftruncate, mmap, shm_unlink"
             ))
             .pair(|| ours(size), || raw.careless(size));
@@ -175,7 +175,7 @@ fn system_v(bench: &mut Bench) {
     for (case, size) in SIZES {
         bench
             .group("system v create+attach+detach+detach")
-            .case(&format!("{case} against Qt's system calls"))
+            .case(format!("{case} against Qt's system calls"))
             .pair(
                 || {
                     let made = SharedMemory::create(&key, size).expect("a segment");

@@ -110,9 +110,10 @@ fn values(bench: &mut Bench) {
         },
         || {
             let start = black_box(start);
-            // SAFETY: aligned, `VALUES` of them are in bounds, and one thread uses the memory.
             (0..VALUES).fold(0, |sum, n| {
-                sum ^ unsafe { start.wrapping_add(n).read_volatile() }
+                let at = start.wrapping_add(n);
+                // SAFETY: aligned, `VALUES` of them are in bounds, and one thread uses the memory.
+                sum ^ unsafe { at.read_volatile() }
             })
         },
     );

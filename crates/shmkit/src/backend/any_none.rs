@@ -1,6 +1,7 @@
 //! Segments and semaphores on a system for which there are none yet: everything is `Unsupported`,
 //! and none can exist.
 
+use std::convert::Infallible;
 use std::io::{self, Read};
 use std::marker::PhantomData;
 use std::ptr::NonNull;

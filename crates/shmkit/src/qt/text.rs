@@ -81,8 +81,10 @@ pub(super) fn bad_semaphore_key(key: &NativeIpcKey) -> Option<SemaphoreReport> {
                 refused(SystemSemaphoreError::UnknownError, INVALID_ARGUMENT)
             }
             _ if matches!(name, "." | "..") => refused(SystemSemaphoreError::KeyError, "bad name"),
-            ..=LONGEST_SEMAPHORE => None,
-            ..=LONGEST_NAME => refused(SystemSemaphoreError::KeyError, "key too long"),
+            length if length <= LONGEST_SEMAPHORE => None,
+            length if length <= LONGEST_NAME => {
+                refused(SystemSemaphoreError::KeyError, "key too long")
+            }
             _ => refused(SystemSemaphoreError::UnknownError, INVALID_ARGUMENT),
         };
     }

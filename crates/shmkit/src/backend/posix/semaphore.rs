@@ -338,7 +338,7 @@ impl Mapped {
         Ok(Self {
             user,
             id,
-            local: Local::default(),
+            local: Local::new(),
             next: OnceLock::new(),
         })
     }

@@ -58,8 +58,14 @@ pub(super) enum Holder {
 }
 
 /// What a thread of this process is doing to the word; glibc's needs no such thing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Local;
+
+impl Local {
+    pub(super) fn new() -> Self {
+        Self
+    }
+}
 
 /// A semaphore in a mapped file.
 #[derive(Debug, Clone, Copy)]

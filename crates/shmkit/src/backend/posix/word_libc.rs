@@ -31,9 +31,17 @@ pub(super) enum Holder {
 }
 
 /// How many threads of this process are between the value and the owner.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Local {
     between: AtomicU32,
+}
+
+impl Local {
+    pub(super) fn new() -> Self {
+        Self {
+            between: AtomicU32::new(0),
+        }
+    }
 }
 
 /// A semaphore in a mapped file.

@@ -1,5 +1,9 @@
 //! A System V segment: created, attached and removed under its lock, as Qt does, so that nobody
 //! loses it in between. The kernel counts who is attached.
+#![expect(
+    unsafe_code,
+    reason = "shmdt, and an address that may go to other threads"
+)]
 
 use std::io;
 use std::ptr::NonNull;
@@ -30,13 +34,8 @@ pub(crate) struct Segment {
 }
 
 // SAFETY: `at` is an address of memory shared between processes; only `detach` uses it.
-#[expect(
-    unsafe_code,
-    reason = "the address makes the type neither Send nor Sync by itself"
-)]
 unsafe impl Send for Segment {}
 // SAFETY: as above; there are no methods on `&self` that use it.
-#[expect(unsafe_code, reason = "as above")]
 unsafe impl Sync for Segment {}
 
 /// How long a creator waits for somebody who holds the lock of a segment that nobody is attached
@@ -294,7 +293,6 @@ fn attach_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment
     Err(Error::new(op, ErrorKind::Os).detail("it was removed by others again and again"))
 }
 
-#[expect(unsafe_code, reason = "shmdt")]
 fn leave(at: NonNull<u8>) {
     // SAFETY: `at` came from `system_v::attach`, and views borrow the segment that is consumed.
     let left = unsafe { system_v::detach(at) };

@@ -70,6 +70,10 @@ impl Status {
 }
 
 impl From<Stat> for Status {
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the types are smaller on some machines"
+    )]
     fn from(stat: Stat) -> Self {
         Self {
             id: FileId {
