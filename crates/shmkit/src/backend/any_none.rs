@@ -148,7 +148,7 @@ impl Semaphore {
 
 /// What the holder of a lock gives back, of which there is none.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Ticket {}
+pub(crate) struct Ticket(Infallible);
 
 /// A user of a semaphore, of which there is none.
 #[derive(Debug)]

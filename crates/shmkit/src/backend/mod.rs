@@ -1,6 +1,10 @@
 //! How segments and semaphores come to be, are found, counted and removed: one folder for each
 //! type of key. The key decides at run time; a type that this system lacks is `Unsupported`.
 
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "what makes infos is not there")
+)]
 mod info;
 #[cfg(target_os = "linux")]
 mod posix;
@@ -41,6 +45,10 @@ pub(crate) struct Spec {
     pub(crate) lifetime: Lifetime,
     pub(crate) trust: Owners,
     pub(crate) removal: Removal,
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "no segments, no orphans")
+    )]
     pub(crate) orphans: Orphans,
 }
 
@@ -158,6 +166,10 @@ pub(crate) fn name_holder(lock: &Semaphore) -> String {
 
 /// There is nothing to make a segment of.
 #[cfg(unix)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "no segments, no contents")
+)]
 fn no_contents(op: Op) -> Error {
     Error::new(op, ErrorKind::InvalidSize)
         .detail("there are no contents: not one byte was read")
@@ -166,6 +178,10 @@ fn no_contents(op: Op) -> Error {
 
 /// What is to be put into a segment could not be read.
 #[cfg(unix)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "no segments, no contents")
+)]
 fn unreadable(cause: std::io::Error, op: Op) -> Error {
     Error::os(op, cause)
         .detail("the contents cannot be read")

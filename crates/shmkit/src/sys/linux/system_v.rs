@@ -88,6 +88,7 @@ pub(crate) fn segment_status(id: c_int) -> io::Result<SegmentStatus> {
     let mut status: libc::shmid_ds = unsafe { std::mem::zeroed() };
     // SAFETY: `status` is writable and of the type that IPC_STAT fills in.
     check(unsafe { libc::shmctl(id, libc::IPC_STAT, &mut status) })?;
+    #[allow(clippy::useless_conversion, reason = "it is smaller on some machines")]
     let mode = u32::from(status.shm_perm.mode);
     Ok(SegmentStatus {
         size: status.shm_segsz as usize,
@@ -132,10 +133,29 @@ pub(crate) struct SetStatus {
     pub(crate) last_operation: i64,
 }
 
+/// `semid_ds` of <sys/sem.h>; libc lacks musl's, which is the kernel's `semid64_ds`.
+#[cfg(not(target_env = "musl"))]
+use libc::semid_ds;
+
+#[cfg(target_env = "musl")]
+#[repr(C)]
+#[allow(non_camel_case_types, reason = "it is C's name")]
+struct semid_ds {
+    sem_perm: libc::ipc_perm,
+    sem_otime: libc::c_long,
+    #[cfg(target_arch = "x86_64")]
+    unused_1: libc::c_long,
+    sem_ctime: libc::c_long,
+    #[cfg(target_arch = "x86_64")]
+    unused_2: libc::c_long,
+    sem_nsems: libc::c_ulong,
+    unused_3: [libc::c_long; 2],
+}
+
 /// Asks the kernel about a set.
 pub(crate) fn set_status(id: c_int) -> io::Result<SetStatus> {
     // SAFETY: a C struct of integers, for which zeros are a valid value.
-    let mut status: libc::semid_ds = unsafe { std::mem::zeroed() };
+    let mut status: semid_ds = unsafe { std::mem::zeroed() };
     // SAFETY: the fourth argument of IPC_STAT is a pointer to a `semid_ds`, which this is.
     check(unsafe { libc::semctl(id, 0, libc::IPC_STAT, std::ptr::from_mut(&mut status)) })?;
     Ok(SetStatus {
@@ -210,7 +230,7 @@ pub(crate) fn operate<const N: usize>(
         None => unsafe { libc::semop(id, operations.as_mut_ptr(), N) },
         Some(limit) => {
             let limit = libc::timespec {
-                tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+                tv_sec: limit.as_secs().min(i32::MAX as u64) as _,
                 tv_nsec: limit.subsec_nanos() as _,
             };
             // SAFETY: as above, and `limit` lives through the call.
