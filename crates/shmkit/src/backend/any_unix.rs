@@ -376,6 +376,15 @@ pub(crate) fn explain(cause: io::Error, op: Op) -> Error {
     }
 }
 
+/// Whoever may read or write the segment may lock it, and locking is writing.
+pub(crate) fn semaphore_mode(mode: u32) -> u32 {
+    [6, 3, 0]
+        .into_iter()
+        .filter(|class| mode >> class & 0o6 != 0)
+        .map(|class| 0o6 << class)
+        .sum()
+}
+
 /// A user's name for people, or the number if it has none.
 pub(crate) fn user_name(user: u32) -> String {
     match crate::sys::user::name(user) {

@@ -27,7 +27,7 @@ pub(crate) use any::{
     is_supported, list, name_suspects, remove,
 };
 #[cfg(target_os = "linux")]
-pub(crate) use any::{bytes, user_name};
+pub(crate) use any::{bytes, semaphore_mode, user_name};
 
 pub use info::{Holder, Place, SegmentInfo, State};
 

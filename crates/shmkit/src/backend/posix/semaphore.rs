@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use super::explain::{Squatted, explain};
 use super::last;
 use super::name::{segment_path, semaphore_path};
-use super::slot;
-use super::word::{Holder, Local, Word};
-use crate::backend::{Grant, Owners, Suspect, semaphore_key};
+use super::slot::{self, Holder};
+use super::word::{Local, Word};
+use crate::backend::{Grant, Owners, Suspect, semaphore_key, semaphore_mode};
 use crate::error::{Op, Result};
 use crate::key::NativeIpcKey;
 use crate::mapping::Access;
@@ -454,15 +454,6 @@ fn make(path: &str, value: u32, mode: u32) -> io::Result<()> {
     let Newborn { fd, unnamed } = Newborn::new(MEMORY_DIRECTORY, EPHEMERAL | semaphore_mode(mode))?;
     file::write_start(fd.as_fd(), &semaphore_image::new(value))?;
     unnamed.publish(fd.as_fd(), path)
-}
-
-/// Whoever may read or write the segment may lock it, and locking is writing.
-fn semaphore_mode(mode: u32) -> u32 {
-    [6, 3, 0]
-        .into_iter()
-        .filter(|class| mode >> class & 0o6 != 0)
-        .map(|class| 0o6 << class)
-        .sum()
 }
 
 fn check(status: &file::Status, trust: Owners) -> io::Result<()> {

@@ -8,12 +8,22 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::last;
-use super::word::{Holder, Word};
+use super::word::Word;
 use crate::sys::fork::User;
 use crate::sys::lease::{self, Hold};
 
 /// The byte of slot 0, which is no slot.
 const BASE: u64 = last::SLOTS;
+
+/// Who has the lock, as far as the word tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    Nobody,
+    /// The user of this slot.
+    Slot(u32),
+    /// Somebody who did not say.
+    Unknown,
+}
 
 /// The slot of `user`, taken at its first use; 0 if all are taken.
 pub(super) fn of(user: &User, word: &Word<'_>) -> io::Result<u32> {

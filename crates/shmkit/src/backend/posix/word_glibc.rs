@@ -29,6 +29,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::slot::Holder;
 use crate::sys::futex;
 
 const VALUE: u64 = u32::MAX as u64;
@@ -46,16 +47,6 @@ const MOST: u64 = i32::MAX as u64;
 
 /// Bytes 16 to 31 of the 32 are not used by glibc, and zero in a new semaphore.
 const NEXT_SLOT: usize = 16;
-
-/// Who has the lock, as far as the word tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holder {
-    Nobody,
-    /// The user of this slot.
-    Slot(u32),
-    /// Somebody who did not say.
-    Unknown,
-}
 
 /// What a thread of this process is doing to the word; glibc's needs no such thing.
 #[derive(Debug)]

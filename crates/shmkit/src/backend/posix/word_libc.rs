@@ -14,21 +14,13 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::slot::Holder;
+
 const LOST: usize = 16;
 const NEXT_SLOT: usize = 20;
 const OWNER: usize = 24;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
-
-/// Who has the lock, as far as the word tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holder {
-    Nobody,
-    /// The user of this slot.
-    Slot(u32),
-    /// Somebody who did not say.
-    Unknown,
-}
 
 /// How many threads of this process are between the value and the owner.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::key_file::{self, KeyFile};
 use super::presence::Presence;
-use crate::backend::{Grant, Owners, Suspect, user_name};
+use crate::backend::{Grant, Owners, Suspect, semaphore_mode, user_name};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 use crate::sys::fork;
@@ -471,13 +471,4 @@ impl Taken {
 
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EIDRM | libc::EINVAL))
-}
-
-/// Whoever may read or write the segment may lock it, and locking is altering.
-fn semaphore_mode(mode: u32) -> u32 {
-    [6, 3, 0]
-        .into_iter()
-        .filter(|class| mode >> class & 0o6 != 0)
-        .map(|class| 0o6 << class)
-        .sum()
 }
