@@ -596,11 +596,14 @@ fn a_killed_qt_among_users_of_shmkit_is_recovered_where_all_can_be_seen() {
     let sees_all = fs::read_link("/proc/self/ns/pid")
         .is_ok_and(|namespace| namespace.as_os_str() == "pid:[4026531836]")
         && rustix::process::geteuid().is_root();
-    if sees_all {
+    // Other layouts of `sem_t` have no room for an owner that is known from the first instant.
+    let is_exact = cfg!(all(target_env = "gnu", target_pointer_width = "64"))
+        && !cfg!(shmkit_force_fallbacks);
+    if sees_all && is_exact {
         assert!(segment.lock_timeout(LONG).unwrap().owner_died());
         return;
     }
-    println!("not all processes can be seen from here, so that the lock must not be taken over");
+    println!("nobody can be sure here that the lock is free, so that it must not be taken over");
     let error = segment
         .lock_timeout(Duration::from_millis(600))
         .unwrap_err();

@@ -63,14 +63,9 @@ pub(super) fn is_anybody_present(fd: BorrowedFd<'_>) -> io::Result<bool> {
     lease::is_locked(fd, PRESENCE, PRESENCES)
 }
 
-/// Whether nobody but the one who asks uses the file of `fd`, as far as can be seen at once.
-pub(super) fn is_alone(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    match lease::users(fd)? {
-        Users::OnlyMe(_) => Ok(true),
-        Users::Others => Ok(false),
-        // Nothing is removed on this answer, so that the presence of shmkit's users will do.
-        Users::Unknown => Ok(!is_anybody_present(fd)?),
-    }
+/// Whether nobody but the one who asks uses the file of `fd`, which has no mapping.
+pub(super) fn is_alone(fd: BorrowedFd<'_>, id: FileId) -> io::Result<bool> {
+    Ok(while_alone(fd, id, || Ok(()))?.is_some())
 }
 
 /// Removes `path` if it leads to `fd`'s file and nobody else has that open. Until it is done an
