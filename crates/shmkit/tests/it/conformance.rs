@@ -7,7 +7,7 @@ use std::thread;
 use shmkit::{Access, Acquired, Detached, ErrorKind, InUse, Lifetime, Origin, SharedMemory};
 use shmkit_testkit::{deadline, role, spawn};
 
-use crate::support::{LONG, SHORT, TestKey, any_in_kernel, for_every_key};
+use crate::support::{LONG, SHORT, TestKey, for_every_key, still_in_kernel};
 
 for_every_key!(
     a_segment_is_born_with_zeros_and_its_exact_size,
@@ -100,7 +100,7 @@ fn the_last_one_out_removes_everything_whoever_it_is(key: TestKey) {
         drop(maker.lock().unwrap());
         let second = SharedMemory::attach(&key).unwrap();
         let third = SharedMemory::attach_read_only(&key).unwrap();
-        let ipc_keys = key.ipc_keys();
+        let in_kernel = key.kernel_objects();
         let mut handles = [Some(maker), Some(second), Some(third)];
         let mut left = order.map(|index| handles[index].take().unwrap().detach().unwrap());
         assert_eq!(
@@ -110,7 +110,7 @@ fn the_last_one_out_removes_everything_whoever_it_is(key: TestKey) {
         );
         assert_eq!(&left[..2], [Detached::Remains; 2], "order {order:?}");
         assert!(key.traces().is_empty(), "left behind: {:?}", key.traces());
-        assert!(!any_in_kernel(&ipc_keys));
+        assert_eq!(still_in_kernel(&in_kernel), []);
     }
 }
 
@@ -133,14 +133,14 @@ fn a_kept_segment_stays_until_it_is_removed_by_name(key: TestKey) {
     assert_eq!(again.view().read::<[u8; 4]>(0).unwrap(), *b"kept");
     assert_eq!(again.detach().unwrap(), Detached::Remains);
 
-    let ipc_keys = key.ipc_keys();
+    let in_kernel = key.kernel_objects();
     SharedMemory::remove(&key, InUse::Refuse).unwrap();
     assert_eq!(
         SharedMemory::attach(&key).unwrap_err().kind(),
         ErrorKind::NotFound
     );
     assert!(key.traces().is_empty(), "left behind: {:?}", key.traces());
-    assert!(!any_in_kernel(&ipc_keys));
+    assert_eq!(still_in_kernel(&in_kernel), []);
 }
 
 fn a_segment_in_use_is_not_removed_by_name_unless_asked(key: TestKey) {
@@ -167,11 +167,11 @@ fn a_segment_in_use_is_not_removed_by_name_unless_asked(key: TestKey) {
 fn the_lock_goes_with_a_segment_that_was_removed_in_use(key: TestKey) {
     let segment = SharedMemory::create(&key, 64).unwrap();
     drop(segment.lock().unwrap());
-    let ipc_keys = key.ipc_keys();
+    let in_kernel = key.kernel_objects();
     SharedMemory::remove(&key, InUse::RemoveAnyway).unwrap();
     drop(segment);
     assert!(key.traces().is_empty(), "left behind: {:?}", key.traces());
-    assert!(!any_in_kernel(&ipc_keys));
+    assert_eq!(still_in_kernel(&in_kernel), []);
 }
 
 fn read_only_handles_cannot_write(key: TestKey) {

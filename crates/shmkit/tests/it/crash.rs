@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use shmkit::{Acquired, Detached, ErrorKind, Origin, SharedMemory};
 use shmkit_testkit::{Child, deadline, role, role_command, spawn, under};
 
-use crate::support::{LONG, SHORT, TestKey, any_in_kernel, for_every_key};
+use crate::support::{LONG, SHORT, TestKey, for_every_key, still_in_kernel};
 
 for_every_key!(
     the_next_locker_learns_that_the_owner_died,
@@ -166,10 +166,10 @@ fn when_all_are_killed_the_next_create_reclaims(key: TestKey) {
         !segment.lock_timeout(LONG).unwrap().owner_died(),
         "the new data are whole"
     );
-    let ipc_keys = key.ipc_keys();
+    let in_kernel = key.kernel_objects();
     assert_eq!(segment.detach().unwrap(), Detached::Removed);
     assert!(key.traces().is_empty(), "left behind: {:?}", key.traces());
-    assert!(!any_in_kernel(&ipc_keys));
+    assert_eq!(still_in_kernel(&in_kernel), []);
 }
 
 fn when_all_are_killed_the_next_create_or_attach_reclaims(key: TestKey) {
@@ -264,10 +264,10 @@ fn nothing_is_lost_or_left_in_a_storm_of_kills(key: TestKey) {
     storm.iter_mut().for_each(Child::kill);
     drop(storm);
     write_record(&segment);
-    let ipc_keys = key.ipc_keys();
+    let in_kernel = key.kernel_objects();
     assert_eq!(segment.detach().unwrap(), Detached::Removed);
     assert!(key.traces().is_empty(), "left behind: {:?}", key.traces());
-    assert!(!any_in_kernel(&ipc_keys));
+    assert_eq!(still_in_kernel(&in_kernel), []);
 }
 
 fn a_holder_in_another_pid_namespace_is_neither_dead_nor_immortal(key: TestKey) {

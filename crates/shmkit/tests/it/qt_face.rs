@@ -757,7 +757,7 @@ fn the_last_detacher_removes_everything(key: TestKey) {
     let mut first = created(&key, 100);
     let mut second = attached(&key);
     assert!(second.lock() && second.unlock());
-    let in_kernel = key.ipc_keys();
+    let in_kernel = key.kernel_objects();
     assert!(first.lock());
     assert!(first.detach());
     assert!(!first.unlock());
@@ -765,7 +765,7 @@ fn the_last_detacher_removes_everything(key: TestKey) {
     assert!(second.lock());
     assert!(second.detach());
     assert_eq!(key.traces(), [""; 0]);
-    assert!(!crate::support::any_in_kernel(&in_kernel));
+    assert_eq!(crate::support::still_in_kernel(&in_kernel), []);
 }
 
 fn objects_and_threads_keep_each_other_out(key: TestKey) {
@@ -836,7 +836,7 @@ fn a_lock_without_a_segment_leaves_nothing_behind(key: TestKey) {
     assert_eq!(key.traces(), [""; 0]);
     assert!(memory.lock());
     assert_ne!(key.traces(), [""; 0]);
-    let in_kernel = key.ipc_keys();
+    let in_kernel = key.kernel_objects();
     // Another one finds the lock taken.
     let mut other = QSharedMemory::with_native_key(&face_key(&key));
     assert!(!other.attach(Access::ReadOnly));
@@ -847,7 +847,7 @@ fn a_lock_without_a_segment_leaves_nothing_behind(key: TestKey) {
     memory.set_native_key(&QNativeIpcKey::default());
     assert!(!memory.lock());
     assert_eq!(key.traces(), [""; 0]);
-    assert!(!crate::support::any_in_kernel(&in_kernel));
+    assert_eq!(crate::support::still_in_kernel(&in_kernel), []);
 }
 
 fn a_failing_create_or_attach_keeps_the_lock(key: TestKey) {
@@ -1034,7 +1034,7 @@ mod semaphores {
         for key in keys() {
             let first = open(&key, 3, AccessMode::Open);
             let second = open(&key, 9, AccessMode::Open);
-            let in_kernel = key.ipc_keys();
+            let in_kernel = key.kernel_objects();
             assert!(first.acquire());
             // The maker leaves; nothing changes for the other.
             drop(first);
@@ -1042,7 +1042,7 @@ mod semaphores {
             assert_eq!(drain(&second), 2);
             drop(second);
             assert_eq!(key.traces(), [""; 0]);
-            assert!(!crate::support::any_in_kernel(&in_kernel));
+            assert_eq!(crate::support::still_in_kernel(&in_kernel), []);
         }
     }
 

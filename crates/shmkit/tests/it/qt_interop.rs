@@ -11,7 +11,7 @@ use shmkit::{Access, Detached, ErrorKind, Lifetime, Origin, SharedMemory};
 use shmkit_testkit::{self as testkit, Child, Cleanup, QtPeer, Scratch, unique_name};
 
 use crate::qt_face::face;
-use crate::support::{LONG, SHORT, TestKey, any_in_kernel};
+use crate::support::{LONG, SHORT, TestKey, still_in_kernel};
 
 /// Everything here must be over after this, also on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -49,6 +49,7 @@ for_every_key!(
     a_failing_create_there_does_not_shut_us_out,
     a_failing_create_there_under_a_held_lock_is_survived,
     the_lock_survives_its_maker,
+    a_lock_made_here_outlives_those_who_come_and_go,
     qt_goes_on_after_a_killed_user_of_shmkit,
     a_killed_qt_gives_the_lock_back,
 );
@@ -142,7 +143,7 @@ fn ask(child: &mut Child, order: &str) -> String {
 fn made_here_and_joined_there(key: TestKey) {
     let _watch = testkit::deadline(DEADLINE);
     let segment = SharedMemory::create(&key, 4097).unwrap();
-    let in_kernel = key.ipc_keys();
+    let in_kernel = key.kernel_objects();
     segment.write_at(0, b"from here").unwrap();
     let mut qt = qt(&key);
     assert_eq!(qt.ok("attach"), "4097");
@@ -168,7 +169,7 @@ fn made_here_and_joined_there(key: TestKey) {
     qt.ok("delete");
     assert_eq!(segment.detach().unwrap(), Detached::Removed);
     assert_eq!(key.traces(), [""; 0]);
-    assert!(!any_in_kernel(&in_kernel));
+    assert_eq!(still_in_kernel(&in_kernel), []);
 }
 
 fn made_there_and_joined_here(key: TestKey) {
@@ -193,7 +194,7 @@ fn made_there_and_joined_here(key: TestKey) {
     assert_eq!(reader.view().read::<u8>(99).unwrap(), 2);
     assert!(is_free(&reader));
     drop(reader);
-    let in_kernel = key.ipc_keys();
+    let in_kernel = key.kernel_objects();
     qt.ok("delete");
     match is_posix(&key) {
         // It cannot be told from one that is meant to stay, and Qt would leave it, too.
@@ -205,7 +206,7 @@ fn made_there_and_joined_here(key: TestKey) {
         false => assert_eq!(segment.detach().unwrap(), Detached::Removed),
     }
     assert_eq!(key.traces(), [""; 0]);
-    assert!(!any_in_kernel(&in_kernel));
+    assert_eq!(still_in_kernel(&in_kernel), []);
 }
 
 /// The name alone is enough for the keys that Qt makes of names.
@@ -403,6 +404,48 @@ fn the_lock_survives_its_maker(key: TestKey) {
     stays.answer().unwrap();
 }
 
+fn a_lock_made_here_outlives_those_who_come_and_go(key: TestKey) {
+    let _watch = testkit::deadline(DEADLINE);
+    // A segment's lock is made when it is first needed, and Qt takes away what it had to make.
+    let segment = SharedMemory::create(&key, 8).unwrap();
+    assert!(is_free(&segment));
+    let [mut goes, mut stays, mut comes] = [(); 3].map(|()| qt(&key));
+    goes.ok("attach");
+    stays.ok("attach");
+    goes.ok("lock");
+    goes.ok("delete");
+    comes.ok("attach");
+    stays.ok("lock");
+    comes.send("lock");
+    assert_eq!(comes.child().line_within(SHORT), None);
+    assert!(!is_free_after_a_tick(&segment));
+    stays.ok("unlock");
+    comes.answer().unwrap();
+    comes.ok("delete");
+    stays.ok("lock");
+    assert!(!is_free_after_a_tick(&segment));
+}
+
+/// The face makes it at once, as Qt does.
+#[test]
+fn a_lock_made_by_the_face_outlives_those_who_come_and_go() {
+    let _watch = testkit::deadline(DEADLINE);
+    let key = TestKey::posix();
+    let mut memory = QSharedMemory::with_native_key(&(*key).clone().into());
+    assert!(memory.create(8, Access::ReadWrite));
+    let [mut goes, mut stays, mut comes] = [(); 3].map(|()| qt(&key));
+    goes.ok("attach");
+    stays.ok("attach");
+    goes.ok("delete");
+    comes.ok("attach");
+    stays.ok("lock");
+    comes.send("lock");
+    assert_eq!(comes.child().line_within(SHORT), None);
+    assert!(!memory.lock_for(SHORT));
+    stays.ok("unlock");
+    comes.answer().unwrap();
+}
+
 // ---------------------------------------------------------------------------------------------
 // Removal.
 
@@ -421,7 +464,7 @@ fn who_is_still_attached_is_not_robbed(key: TestKey) {
         ErrorKind::AlreadyExists
     );
     assert_eq!(back.detach().unwrap(), Detached::Remains);
-    let in_kernel = key.ipc_keys();
+    let in_kernel = key.kernel_objects();
     qt.ok("delete");
     let origin = match is_posix(&key) {
         // Qt never removes it, so it is an orphan now.
@@ -434,7 +477,7 @@ fn who_is_still_attached_is_not_robbed(key: TestKey) {
         }
         false => {
             assert_eq!(key.traces(), [""; 0]);
-            assert!(!any_in_kernel(&in_kernel));
+            assert_eq!(still_in_kernel(&in_kernel), []);
             Origin::Created
         }
     };
@@ -469,7 +512,7 @@ fn the_face_of_qt_removes_what_qt_made(key: TestKey) {
     let mut memory = QSharedMemory::with_native_key(&(*key).clone().into());
     assert!(memory.attach(Access::ReadWrite));
     assert!(memory.lock() && memory.unlock());
-    let in_kernel = key.ipc_keys();
+    let in_kernel = key.kernel_objects();
     // Not the last one.
     assert!(memory.detach());
     qt.ok("read 0 64");
@@ -478,7 +521,7 @@ fn the_face_of_qt_removes_what_qt_made(key: TestKey) {
     assert!(memory.lock() && memory.unlock());
     drop(memory);
     assert_eq!(key.traces(), [""; 0]);
-    assert!(!any_in_kernel(&in_kernel));
+    assert_eq!(still_in_kernel(&in_kernel), []);
 }
 
 fn the_last_one_of_ours_removes_after_a_killed_qt(key: TestKey) {
@@ -486,11 +529,11 @@ fn the_last_one_of_ours_removes_after_a_killed_qt(key: TestKey) {
     let segment = SharedMemory::create(&key, 64).unwrap();
     let mut qt = qt(&key);
     qt.ok("attach");
-    let in_kernel = key.ipc_keys();
+    let in_kernel = key.kernel_objects();
     qt.child().kill();
     assert_eq!(segment.detach().unwrap(), Detached::Removed);
     assert_eq!(key.traces(), [""; 0]);
-    assert!(!any_in_kernel(&in_kernel));
+    assert_eq!(still_in_kernel(&in_kernel), []);
 }
 
 #[test]
@@ -597,8 +640,8 @@ fn a_killed_qt_among_users_of_shmkit_is_recovered_where_all_can_be_seen() {
         .is_ok_and(|namespace| namespace.as_os_str() == "pid:[4026531836]")
         && rustix::process::geteuid().is_root();
     // Other layouts of `sem_t` have no room for an owner that is known from the first instant.
-    let is_exact = cfg!(all(target_env = "gnu", target_pointer_width = "64"))
-        && !cfg!(shmkit_force_fallbacks);
+    let is_exact =
+        cfg!(all(target_env = "gnu", target_pointer_width = "64")) && !cfg!(shmkit_force_fallbacks);
     if sees_all && is_exact {
         assert!(segment.lock_timeout(LONG).unwrap().owner_died());
         return;
@@ -660,7 +703,7 @@ fn a_semaphore_of_qts_is_left_to_qt() {
     for key in counting_keys() {
         let mut qt = QtPeer::start();
         qt.ok(format_args!("sem-new {} 3", *key));
-        let in_kernel = key.ipc_keys();
+        let in_kernel = key.kernel_objects();
         let ours = semaphore(&key, 0, AccessMode::Open);
         assert!(ours.acquire());
         drop(ours);
@@ -675,7 +718,7 @@ fn a_semaphore_of_qts_is_left_to_qt() {
         drop(ours);
         qt.ok("sem-delete");
         assert_eq!(key.traces(), [""; 0]);
-        assert!(!any_in_kernel(&in_kernel));
+        assert_eq!(still_in_kernel(&in_kernel), []);
     }
 }
 

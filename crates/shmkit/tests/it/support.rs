@@ -89,12 +89,12 @@ impl TestKey {
         paths
     }
 
-    /// The System V objects of the kernel whose key is this one's, as lines of `/proc/sysvipc`.
-    /// Call it while the key files exist.
-    pub(crate) fn ipc_keys(&self) -> Vec<i64> {
+    /// The System V objects of this key that the kernel has now. Call it while the key files
+    /// exist.
+    pub(crate) fn kernel_objects(&self) -> Vec<KernelObject> {
         use std::os::linux::fs::MetadataExt;
         let lock = KeyRules::of_this_process().semaphore_key(&self.key);
-        [self.key.native_key(), lock.native_key()]
+        let keys: Vec<i64> = [self.key.native_key(), lock.native_key()]
             .iter()
             .filter_map(|path| std::fs::metadata(path).ok())
             .map(|file| {
@@ -103,20 +103,43 @@ impl TestKey {
                     | (file.st_ino() & 0xffff) as i64;
                 i64::from(key as i32)
             })
-            .collect()
+            .collect();
+        let mut objects = kernel_objects();
+        objects.retain(|object| keys.contains(&object.key));
+        objects
     }
 }
 
-/// Whether the kernel has a System V segment or set of one of these keys.
-pub(crate) fn any_in_kernel(keys: &[i64]) -> bool {
-    ["shm", "sem"].iter().any(|table| {
-        let table = std::fs::read_to_string(format!("/proc/sysvipc/{table}")).unwrap();
-        table
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.split_whitespace().next()?.parse::<i64>().ok())
-            .any(|key| keys.contains(&key))
-    })
+/// A System V segment or set of semaphores. The id tells it from one that gets the same key later,
+/// as happens when another file gets the inode of a key file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KernelObject {
+    table: &'static str,
+    key: i64,
+    id: i64,
+}
+
+fn kernel_objects() -> Vec<KernelObject> {
+    let mut objects = Vec::new();
+    for table in ["shm", "sem"] {
+        let text = std::fs::read_to_string(format!("/proc/sysvipc/{table}")).unwrap();
+        objects.extend(text.lines().skip(1).map(|line| {
+            let mut numbers = line
+                .split_whitespace()
+                .map(|word| word.parse().unwrap_or(-1));
+            let mut next = || numbers.next().unwrap_or(-1);
+            let (key, id) = (next(), next());
+            KernelObject { table, key, id }
+        }));
+    }
+    objects
+}
+
+/// Whether the kernel still has one of these objects.
+pub(crate) fn still_in_kernel(objects: &[KernelObject]) -> bool {
+    kernel_objects()
+        .iter()
+        .any(|object| objects.contains(object))
 }
 
 /// Runs each test function once for every type of key.

@@ -155,7 +155,9 @@ fn try_attach(path: &str, spec: &Spec) -> io::Result<Option<Segment>> {
                 Outcome::InUse => Origin::Attached,
             }
         }
-        (Lifetime::Ephemeral, Orphans::Adopt) if is_alone(fd.as_fd(), status.id)? => Origin::Adopted,
+        (Lifetime::Ephemeral, Orphans::Adopt) if is_alone(fd.as_fd(), status.id)? => {
+            Origin::Adopted
+        }
         (Lifetime::Ephemeral, Orphans::Adopt) => Origin::Attached,
     };
     let size = usize::try_from(status.size).map_err(|_| io::ErrorKind::OutOfMemory)?;

@@ -5,7 +5,7 @@
 //! gives them, and lie where Qt puts them: under a legacy name, or in the runtime directory. A kept segment's file says so in words, which is also what keeps it.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
@@ -72,15 +72,22 @@ impl KeyFile {
         file::status_of_path(path).is_ok_and(|status| status.id == self.id)
     }
 
-    /// Removes the file if the path leads to it and it was made for nothing but this.
-    pub(super) fn remove(&self, path: &str) {
-        if file::status_of_name(path)
-            .is_ok_and(|status| status.id == self.id && is_made_for_this(path, &status))
-        {
-            let _ = file::unlink(path);
+    /// Removes the file if the path leads to it and it was made for nothing but this. What has
+    /// its IPC key must be removed before the answer is dropped: until then no new file gets the
+    /// inode, and with it the same IPC key.
+    #[must_use = "it keeps the inode from others"]
+    pub(super) fn remove(&self, path: &str) -> Option<Pin> {
+        let pin = file::pin(path).ok()?;
+        let status = file::status(&pin).ok()?;
+        if status.id == self.id && is_made_for_this(path, &status) {
+            file::unlink(path).ok()?;
         }
+        Some(pin)
     }
 }
+
+/// Keeps an inode, though its file was removed.
+pub(super) type Pin = OwnedFd;
 
 fn is_made_for_this(path: &str, status: &Status) -> bool {
     let nothing_else =

@@ -183,14 +183,14 @@ fn create_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment
 
 /// After a create that failed: removes what it made and nobody uses. Under the lock.
 fn leave_nothing(path: &str, project: u8, semaphore: &Semaphore) {
-    match KeyFile::find(path, project) {
+    let _pin = match KeyFile::find(path, project) {
         Ok(file) if !system_v::find_segment(file.ipc_key).is_err_and(|e| is_gone(&e)) => {
             return semaphore.withdraw(path);
         }
         Ok(file) => file.remove(path),
         // Another was faster with the segment's key file, which is not the lock's.
-        Err(_) => {}
-    }
+        Err(_) => None,
+    };
     let _ = semaphore.remove();
 }
 
@@ -368,7 +368,7 @@ impl Segment {
             }
             result => result?,
         }
-        self.file.remove(&self.path);
+        let _pin = self.file.remove(&self.path);
         let _ = semaphore.remove();
         Ok(Detached::Removed)
     }
@@ -407,7 +407,7 @@ fn remove_locked(file: &KeyFile, path: &str, semaphore: &Semaphore, in_use: InUs
     }
     system_v::remove_segment(id).map_err(missing)?;
     let _ = key_file::forget_kept(path);
-    file.remove(path);
+    let _pin = file.remove(path);
     if status.attached == 0 {
         let _ = semaphore.remove();
     }

@@ -157,7 +157,7 @@ impl Semaphore {
                 Err(error) => {
                     // Whoever has begun to use it meanwhile looks whether it is still there.
                     if made {
-                        file.remove(&self.path);
+                        drop(file.remove(&self.path));
                     }
                     return Err(error);
                 }
@@ -402,11 +402,11 @@ impl Semaphore {
 
     /// Removes the set, and its key file if that was made for it. Only under the lock.
     pub(super) fn remove(&self) -> io::Result<()> {
-        // The file first: whoever the end of the set wakes up then makes both anew, and does not
-        // make a set for a file that is about to go.
-        if let Ok(file) = KeyFile::find(&self.path, self.project) {
-            file.remove(&self.path);
-        }
+        // The file first: who waits for the set is told of its end, and must find the file gone
+        // to make a new one, which newcomers find, too.
+        let _pin = KeyFile::find(&self.path, self.project)
+            .ok()
+            .and_then(|file| file.remove(&self.path));
         system_v::remove_set(self.set().id)
     }
 

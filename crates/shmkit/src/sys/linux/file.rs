@@ -304,6 +304,12 @@ pub(crate) fn unlink(path: &str) -> io::Result<()> {
     Ok(fs::unlink(path)?)
 }
 
+/// Opens a file for nothing but to be told of it and to keep its inode (`O_PATH`).
+pub(crate) fn pin(path: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(fs::open(path, flags, Mode::empty())?)
+}
+
 /// Makes an empty file if nothing has the name; says whether it did.
 pub(crate) fn make_file(path: &str, mode: u32) -> io::Result<bool> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
