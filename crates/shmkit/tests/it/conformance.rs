@@ -1,10 +1,12 @@
 //! What holds for segments of every type: creating, attaching, detaching, bytes, the lock.
 
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use shmkit::{Access, Acquired, Detached, ErrorKind, InUse, Lifetime, Origin, SharedMemory};
+use shmkit::{
+    Access, Acquired, Detached, ErrorKind, InUse, Lifetime, Origin, Result, SharedMemory,
+};
 use shmkit_testkit::{deadline, role, spawn};
 
 use crate::support::{LONG, SHORT, TestKey, for_every_key, still_in_kernel};
@@ -303,55 +305,58 @@ fn no_update_is_lost_between_processes(key: TestKey) {
 
 fn one_of_many_creates_and_the_others_attach(key: TestKey) {
     const MANY: usize = 8;
+    let _deadline = deadline(LONG * 3);
     for _ in 0..20 {
         let start = Barrier::new(MANY);
         let end = Barrier::new(MANY);
-        let created = AtomicU32::new(0);
-        thread::scope(|scope| {
-            for _ in 0..MANY {
-                scope.spawn(|| {
-                    start.wait();
-                    let segment = SharedMemory::create_or_attach(&key, 64).unwrap();
-                    match segment.origin() {
-                        Origin::Created => _ = created.fetch_add(1, Ordering::Relaxed),
-                        Origin::Attached => {}
-                        origin => panic!("{origin:?}"),
-                    }
+        let results = thread::scope(|scope| {
+            let race = || {
+                start.wait();
+                let segment = SharedMemory::create_or_attach(&key, 64);
+                if let Ok(segment) = &segment {
                     let view = segment.view_mut().unwrap();
-                    view.atomic::<AtomicU64>(0)
-                        .unwrap()
-                        .fetch_add(1, Ordering::Relaxed);
-                    // Everybody stays until everybody is here.
-                    end.wait();
-                    assert_eq!(view.read::<u64>(0).unwrap(), MANY as u64);
-                });
-            }
+                    let counter = view.atomic::<AtomicU64>(0).unwrap();
+                    counter.fetch_add(1, Ordering::Relaxed);
+                }
+                // Everybody stays until everybody is here.
+                end.wait();
+                segment.map(|segment| (segment.origin(), segment.view().read::<u64>(0).unwrap()))
+            };
+            let racers = [0; MANY].map(|_| scope.spawn(race));
+            racers.map(|racer| racer.join().unwrap())
         });
-        assert_eq!(created.into_inner(), 1);
+        let is = |origin| {
+            let is =
+                |result: &&Result<_>| matches!(result, Ok(seen) if *seen == (origin, MANY as u64));
+            results.iter().filter(is).count()
+        };
+        assert_eq!(is(Origin::Created), 1, "{results:?}");
+        assert_eq!(is(Origin::Attached), MANY - 1, "{results:?}");
         assert!(key.traces().is_empty(), "left behind: {:?}", key.traces());
     }
 }
 
 fn one_of_many_creators_wins(key: TestKey) {
     const MANY: usize = 8;
+    let _deadline = deadline(LONG * 3);
     for _ in 0..20 {
         let start = Barrier::new(MANY);
         let end = Barrier::new(MANY);
-        let won = AtomicU32::new(0);
-        thread::scope(|scope| {
-            for _ in 0..MANY {
-                scope.spawn(|| {
-                    start.wait();
-                    let made = SharedMemory::create(&key, 64);
-                    match &made {
-                        Ok(_) => _ = won.fetch_add(1, Ordering::Relaxed),
-                        Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}"),
-                    }
-                    end.wait();
-                });
-            }
+        let results = thread::scope(|scope| {
+            let race = || {
+                start.wait();
+                let made = SharedMemory::create(&key, 64);
+                end.wait();
+                made.map(drop)
+            };
+            let racers = [0; MANY].map(|_| scope.spawn(race));
+            racers.map(|racer| racer.join().unwrap())
         });
-        assert_eq!(won.into_inner(), 1);
+        let won = results.iter().filter(|result| result.is_ok()).count();
+        assert_eq!(won, 1, "{results:?}");
+        for error in results.into_iter().filter_map(Result::err) {
+            assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+        }
     }
 }
 

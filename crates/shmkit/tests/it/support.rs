@@ -135,11 +135,11 @@ fn kernel_objects() -> Vec<KernelObject> {
     objects
 }
 
-/// Whether the kernel still has one of these objects.
-pub(crate) fn still_in_kernel(objects: &[KernelObject]) -> bool {
-    kernel_objects()
-        .iter()
-        .any(|object| objects.contains(object))
+/// Which of these objects the kernel still has.
+pub(crate) fn still_in_kernel(objects: &[KernelObject]) -> Vec<KernelObject> {
+    let mut still = kernel_objects();
+    still.retain(|object| objects.contains(object));
+    still
 }
 
 /// Runs each test function once for every type of key.
