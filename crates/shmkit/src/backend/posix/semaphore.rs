@@ -18,7 +18,7 @@ use super::explain::{Squatted, explain};
 use super::last;
 use super::name::{segment_path, semaphore_path};
 use super::slot::{self, Holder};
-use super::word::{Local, Word};
+use super::word::Word;
 use crate::backend::{Grant, Owners, Suspect, semaphore_key, semaphore_mode};
 use crate::error::{Op, Result};
 use crate::key::NativeIpcKey;
@@ -51,7 +51,6 @@ pub(crate) struct Semaphore {
 struct Mapped {
     user: User,
     id: FileId,
-    local: Local,
     next: OnceLock<Box<Mapped>>,
 }
 
@@ -338,7 +337,6 @@ impl Mapped {
         Ok(Self {
             user,
             id,
-            local: Local::new(),
             next: OnceLock::new(),
         })
     }
@@ -347,7 +345,7 @@ impl Mapped {
     fn word(&self) -> Word<'_> {
         // SAFETY: `user` maps a page at least, for as long as `self` lives; `check` saw that the
         // file is as large as a semaphore, and its name says that it is one.
-        unsafe { Word::new(self.user.address(), &self.local) }
+        unsafe { Word::new(self.user.address()) }
     }
 
     #[inline]
@@ -408,19 +406,23 @@ impl Mapped {
     /// Whether all that have the semaphore open are users of shmkit, who write down their slot
     /// when they take the lock, so that nobody has it if none is written.
     fn are_all_ours(&self) -> io::Result<bool> {
-        if !Word::OWNER_IS_EXACT {
-            return Ok(false);
-        }
         let holders = process::holders_of(self.id)?;
-        let is_ours = |holder: &process::Holder| {
-            let slots = holder
-                .locks
-                .iter()
+        let slots_of = |holder: &process::Holder| {
+            let starts = holder.locks.iter();
+            starts
                 .filter_map(|&start| slot::from_lock(start))
-                .count();
-            holder.mappings.max(holder.descriptors) <= slots
+                .collect::<Vec<u32>>()
         };
-        Ok(holders.complete && holders.found.iter().all(is_ours))
+        let is_ours = |holder: &process::Holder| {
+            holder.mappings.max(holder.descriptors) <= slots_of(holder).len()
+        };
+        let slots: Vec<u32> = holders.found.iter().flat_map(slots_of).collect();
+        let word = self.word();
+        Ok(holders.complete
+            && holders.found.iter().all(is_ours)
+            && word.is_settled(&slots)
+            && word.holder() == Holder::Unknown
+            && word.is_settled(&slots))
     }
 }
 

@@ -48,6 +48,7 @@ fn take(user: &User, word: &Word<'_>) -> io::Result<u32> {
             lease::unlock(user.as_fd(), BASE + u64::from(slot), 1)?;
             continue;
         }
+        word.settle(slot);
         // Two threads may get here together; the second one's byte stays locked and unused.
         return Ok(user.settle_slot(slot));
     }

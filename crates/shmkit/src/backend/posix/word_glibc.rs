@@ -48,21 +48,11 @@ const MOST: u64 = i32::MAX as u64;
 /// Bytes 16 to 31 of the 32 are not used by glibc, and zero in a new semaphore.
 const NEXT_SLOT: usize = 16;
 
-/// What a thread of this process is doing to the word; glibc's needs no such thing.
-#[derive(Debug)]
-pub(super) struct Local;
-
-impl Local {
-    pub(super) fn new() -> Self {
-        Self
-    }
-}
-
 /// A semaphore in a mapped file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word<'m> {
     at: NonNull<u8>,
-    mapped: PhantomData<&'m Local>,
+    mapped: PhantomData<&'m AtomicU64>,
 }
 
 // SAFETY: a word is an address of atomics that stay mapped for `'m`.
@@ -74,14 +64,11 @@ impl<'m> Word<'m> {
     /// The number of slots.
     pub(super) const SLOTS: u32 = (1 << (u64::BITS - SLOT_SHIFT)) - 1;
 
-    /// Whether a holder of ours is known from the very instant it holds.
-    pub(super) const OWNER_IS_EXACT: bool = true;
-
     /// # Safety
-    /// At `at` begin at least 32 mapped, writable bytes, aligned to 8, that stay for `'m`, and
-    /// everybody who maps them treats them as a `sem_t`.
+    /// At `at` begins a mapped, writable page that stays for `'m`, and everybody who maps it treats
+    /// its beginning as a `sem_t`.
     #[inline]
-    pub(super) unsafe fn new(at: NonNull<u8>, _local: &'m Local) -> Self {
+    pub(super) unsafe fn new(at: NonNull<u8>) -> Self {
         Self {
             at,
             mapped: PhantomData,
@@ -235,6 +222,14 @@ impl<'m> Word<'m> {
         }
         false
     }
+
+    /// Whether none of these users is in the middle of taking or giving. There is no middle.
+    pub(super) fn is_settled(&self, _slots: &[u32]) -> bool {
+        true
+    }
+
+    /// Forgets what the last user of a slot was in the middle of.
+    pub(super) fn settle(&self, _slot: u32) {}
 
     /// Makes it free, whoever had it. Only for one that nobody else uses.
     pub(super) fn reset(&self, value: u32) {

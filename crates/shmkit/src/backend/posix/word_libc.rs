@@ -1,17 +1,22 @@
 //! The lock inside a `sem_t` whose layout is the C library's secret: musl, 32-bit machines.
 //!
 //! The value is taken and given with `sem_trywait(3)` and `sem_post(3)`, and a holder of ours
-//! writes its slot into a word of its own, one step later. A holder that dies between the two
-//! steps is unknown; then only the proof that nobody else has the semaphore open helps. Waiting
-//! looks every millisecond, because `sem_timedwait` follows a clock that people set.
+//! writes its slot into a word of its own, one step later. Between the two steps its *intent* is
+//! up, a counter of its slot in the rest of the page: who finds no value and no owner, and knows
+//! all users, can tell whether one that lives is just there. Waiting looks every millisecond,
+//! because `sem_timedwait` follows a clock that people set.
+//!
+//! The file may be as short as a `sem_t`; on the memory file system the rest of its page is
+//! shared, too.
 #![expect(
     unsafe_code,
     reason = "the semaphore functions, and atomics inside a mapped file"
 )]
 
 use std::io;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::slot::Holder;
@@ -19,28 +24,16 @@ use super::slot::Holder;
 const LOST: usize = 16;
 const NEXT_SLOT: usize = 20;
 const OWNER: usize = 24;
+/// One byte for each slot, to the end of the smallest page.
+const INTENTS: usize = 64;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
-
-/// How many threads of this process are between the value and the owner.
-#[derive(Debug)]
-pub(super) struct Local {
-    between: AtomicU32,
-}
-
-impl Local {
-    pub(super) fn new() -> Self {
-        Self {
-            between: AtomicU32::new(0),
-        }
-    }
-}
 
 /// A semaphore in a mapped file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word<'m> {
     at: NonNull<u8>,
-    local: &'m Local,
+    mapped: PhantomData<&'m AtomicU32>,
 }
 
 // SAFETY: a word is an address of atomics that stay mapped for `'m`.
@@ -50,16 +43,16 @@ unsafe impl Sync for Word<'_> {}
 
 impl<'m> Word<'m> {
     /// The number of slots.
-    pub(super) const SLOTS: u32 = 4095;
-
-    /// Whether a holder of ours is known from the very instant it holds.
-    pub(super) const OWNER_IS_EXACT: bool = false;
+    pub(super) const SLOTS: u32 = 4000;
 
     /// # Safety
-    /// At `at` begin at least 32 mapped, writable bytes, aligned to 8, that stay for `'m`, and
-    /// everybody who maps them treats them as a `sem_t` of this process's C library.
-    pub(super) unsafe fn new(at: NonNull<u8>, local: &'m Local) -> Self {
-        Self { at, local }
+    /// At `at` begins a mapped, writable page that stays for `'m`, and everybody who maps it treats
+    /// its beginning as a `sem_t` of this process's C library.
+    pub(super) unsafe fn new(at: NonNull<u8>) -> Self {
+        Self {
+            at,
+            mapped: PhantomData,
+        }
     }
 
     fn semaphore(&self) -> *mut libc::sem_t {
@@ -79,11 +72,32 @@ impl<'m> Word<'m> {
         unsafe { AtomicU32::from_ptr(at.cast().as_ptr()) }
     }
 
-    fn between<R>(&self, steps: impl FnOnce() -> R) -> R {
-        self.local.between.fetch_add(1, Ordering::SeqCst);
+    /// How many threads of a user are between the two steps.
+    fn intent(&self, slot: u32) -> &AtomicU8 {
+        debug_assert!(slot <= Self::SLOTS);
+        // SAFETY: the last slot's counter lies within the page that `new` demands.
+        let at = unsafe { self.at.add(INTENTS + slot as usize) };
+        // SAFETY: mapped as in `new`, and used by shmkit only, as atomics.
+        unsafe { AtomicU8::from_ptr(at.as_ptr()) }
+    }
+
+    fn between<R>(&self, slot: u32, steps: impl FnOnce() -> R) -> R {
+        self.intent(slot).fetch_add(1, Ordering::SeqCst);
         let result = steps();
-        self.local.between.fetch_sub(1, Ordering::SeqCst);
+        self.intent(slot).fetch_sub(1, Ordering::SeqCst);
         result
+    }
+
+    /// Whether none of these users is in the middle of taking or giving.
+    pub(super) fn is_settled(&self, slots: &[u32]) -> bool {
+        let is_settled =
+            |&slot: &u32| slot <= Self::SLOTS && self.intent(slot).load(Ordering::SeqCst) == 0;
+        slots.iter().all(is_settled)
+    }
+
+    /// Forgets what the last user of a slot was in the middle of.
+    pub(super) fn settle(&self, slot: u32) {
+        self.intent(slot).store(0, Ordering::SeqCst);
     }
 
     /// Takes a lock that is free, that nobody waits for and that lost no owner; whether that is so
@@ -94,7 +108,7 @@ impl<'m> Word<'m> {
 
     /// Takes one of the value, at once or not at all.
     pub(super) fn try_take(&self, slot: u32) -> bool {
-        self.between(|| {
+        self.between(slot, || {
             // SAFETY: the contract of `new` says that this is a semaphore.
             let taken = unsafe { libc::sem_trywait(self.semaphore()) } == 0;
             if taken {
@@ -125,7 +139,7 @@ impl<'m> Word<'m> {
         if slot != 0 && self.spare(OWNER).load(Ordering::SeqCst) != slot {
             return;
         }
-        self.between(|| {
+        self.between(slot, || {
             self.spare(OWNER).store(0, Ordering::SeqCst);
             // SAFETY: the contract of `new` says that this is a semaphore.
             unsafe { libc::sem_post(self.semaphore()) };
@@ -179,7 +193,7 @@ impl<'m> Word<'m> {
         };
         // A thread of this process may be between the two steps. It is not if nobody was before
         // and after the word was seen to be without value and owner.
-        let quiet = || self.local.between.load(Ordering::SeqCst) == 0;
+        let quiet = || self.is_settled(&[slot]);
         let unchanged = || self.count() == 0 && self.spare(OWNER).load(Ordering::SeqCst) == dead;
         quiet()
             && unchanged()
