@@ -22,6 +22,7 @@ use std::os::fd::BorrowedFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::backend::backoff::Backoff;
 use crate::sys::file::{self, FileId};
 use crate::sys::lease::{self, Hold, Users};
 use crate::sys::process;
@@ -51,6 +52,25 @@ pub(super) enum Outcome {
 /// Says that `fd` stands for somebody who is attached.
 pub(super) fn be_present(fd: BorrowedFd<'_>) -> io::Result<()> {
     lease::try_lock(fd, Hold::Shared, PRESENCE, 1).map(drop)
+}
+
+/// The same for a file that others may be about to remove; `false` if they have. A lease sees the
+/// description of one who comes; where there are none, charge keeps the two apart.
+pub(super) fn join(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    if lease::are_granted() {
+        be_present(fd)?;
+        return Ok(true);
+    }
+    let mut backoff = Backoff::new(PATIENCE * 20);
+    while !file::try_claim(fd)? {
+        if !backoff.again() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+    be_present(fd)?;
+    let is_named = file::status(fd)?.links > 0;
+    file::unclaim(fd)?;
+    Ok(is_named)
 }
 
 /// Says that `fd` no longer stands for anybody: explicitly, since a child that has not reached
@@ -105,15 +125,30 @@ pub(super) fn while_alone<R>(
     id: FileId,
     then: impl FnOnce() -> io::Result<R>,
 ) -> io::Result<Option<R>> {
-    let _sole = match lease::users(fd)? {
-        Users::OnlyMe(sole) => Some(sole),
-        Users::Others => return Ok(None),
-        // Never on a guess: nobody may be present, and nobody else may be found by a look that
-        // overlooks nothing.
-        Users::Unknown if is_anybody_present(fd)? || !is_only_holder(id)? => return Ok(None),
-        Users::Unknown => None,
+    match lease::users(fd)? {
+        Users::OnlyMe(_sole) => then().map(Some),
+        Users::Others => Ok(None),
+        Users::Unknown => while_found_alone(fd, id, then),
+    }
+}
+
+/// The same without a lease, never on a guess: nobody may be present, and nobody else may be found
+/// by a look that overlooks nothing. Others who ask the same are kept out by charge.
+#[cold]
+fn while_found_alone<R>(
+    fd: BorrowedFd<'_>,
+    id: FileId,
+    then: impl FnOnce() -> io::Result<R>,
+) -> io::Result<Option<R>> {
+    if is_anybody_present(fd)? || !file::try_claim(fd)? {
+        return Ok(None);
+    }
+    let done = match is_only_holder(id)? {
+        true => then().map(Some),
+        false => Ok(None),
     };
-    then().map(Some)
+    file::unclaim(fd)?;
+    done
 }
 
 /// Removes the name if that can be decided now and in favour of removing.
@@ -123,7 +158,11 @@ fn try_unlink(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::Result<Option<O
 
 fn unlink_if_same(path: &str, id: FileId) -> io::Result<Outcome> {
     match file::status_of_name(path) {
-        Ok(status) if status.id == id => file::unlink(path).map(|()| Outcome::Removed),
+        Ok(status) if status.id == id => match file::unlink(path) {
+            Ok(()) => Ok(Outcome::Removed),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Outcome::LeftToOthers),
+            Err(error) => Err(error),
+        },
         _ => Ok(Outcome::LeftToOthers),
     }
 }

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use super::explain::{Squatted, explain, explain_size};
-use super::last::{Outcome, be_gone, be_present, is_alone, unlink_if_last};
+use super::last::{Outcome, be_gone, be_present, is_alone, join, unlink_if_last};
 use super::name::{segment_path, semaphore_path};
 use super::semaphore;
 use crate::backend::backoff::Backoff;
@@ -162,7 +162,9 @@ fn try_attach(path: &str, spec: &Spec) -> io::Result<Option<Segment>> {
     };
     let size = usize::try_from(status.size).map_err(|_| io::ErrorKind::OutOfMemory)?;
     let user = User::map(fd, size, spec.access)?;
-    be_present(user.as_fd())?;
+    if !join(user.as_fd())? {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     let mode = status.mode & 0o777;
     let path = path.to_owned();
     Ok(Some(Segment {
