@@ -62,6 +62,10 @@ pub use lock::{Acquired, Guard, Recovery};
 pub use mapping::{Access, View};
 pub use segment::{Options, SharedMemory};
 
+/// The traits by which [`View::read`] and [`View::write`] know which types may be bytes.
+#[doc(no_inline)]
+pub use zerocopy;
+
 /// The example of the README runs, too.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
