@@ -201,6 +201,22 @@ fn a_lock_whose_name_something_else_has_is_refused() {
 }
 
 #[test]
+fn a_lock_that_could_not_be_followed_is_not_kept() {
+    let key = TestKey::posix();
+    let segment = SharedMemory::create(&key, 64).unwrap();
+    drop(segment.lock().unwrap());
+    let lock = format!("/dev/shm/sem.{}", &key.native_key()[1..]);
+    fs::remove_file(&lock).unwrap();
+    symlink("/etc/passwd", &lock).unwrap();
+    // Noticed with the next clock tick.
+    while segment.try_lock().is_ok() {
+        std::thread::yield_now();
+    }
+    fs::remove_file(&lock).unwrap();
+    drop(segment.try_lock().unwrap());
+}
+
+#[test]
 fn a_strangers_segment_is_refused_unless_it_is_trusted() {
     if !rustix::process::geteuid().is_root() {
         println!("not run: only root can give a file to somebody else");

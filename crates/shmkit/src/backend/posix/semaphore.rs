@@ -140,14 +140,24 @@ impl Semaphore {
             let mapped = self.newest();
             let slot = mapped.slot()?;
             let taken = mapped.word().try_take(slot);
-            // Looked at after taking, so that what is checked is what was taken.
-            if self.is_current(mapped) || !self.follow(mapped)? {
+            if self.is_right(mapped, taken.then_some(slot))? {
                 return Ok(taken.then(|| mapped.taken(slot)));
             }
-            if taken {
-                mapped.word().give(slot);
-            }
         }
+    }
+
+    /// Whether the name leads to `mapped`, or nowhere. If it leads elsewhere, or to what cannot be
+    /// used, the lock that was taken by `slot` is given back. Looked at after taking, so that what
+    /// is checked is what was taken.
+    fn is_right(&self, mapped: &Mapped, slot: Option<u32>) -> io::Result<bool> {
+        if self.is_current(mapped) {
+            return Ok(true);
+        }
+        let moved = self.follow(mapped);
+        if let (Some(slot), Ok(true) | Err(_)) = (slot, &moved) {
+            mapped.word().give(slot);
+        }
+        Ok(!moved?)
     }
 
     /// Takes the lock, sleeping at most about `limit`; `None` if it was not to be had.
@@ -163,11 +173,10 @@ impl Semaphore {
             let slot = mapped.slot()?;
             let left = limit.saturating_sub(begun.elapsed());
             if mapped.word().take_within(slot, left.min(SLICE))? {
-                if self.is_current(mapped) || !self.follow(mapped)? {
-                    return Ok(Some(mapped.taken(slot)));
+                match self.is_right(mapped, Some(slot))? {
+                    true => return Ok(Some(mapped.taken(slot))),
+                    false => continue,
                 }
-                mapped.word().give(slot);
-                continue;
             }
             let search = searched.elapsed() >= SEARCH_EVERY;
             if search {
@@ -189,7 +198,7 @@ impl Semaphore {
     fn latest(&self) -> io::Result<&Mapped> {
         loop {
             let mapped = self.newest();
-            if self.is_current(mapped) || !self.follow(mapped)? {
+            if self.is_right(mapped, None)? {
                 return Ok(mapped);
             }
         }
