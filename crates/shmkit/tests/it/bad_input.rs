@@ -7,13 +7,14 @@
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use shmkit::key::{KeyType, NativeIpcKey};
 use shmkit::{Error, ErrorKind, Lifetime, Owners, Result, SharedMemory};
-use shmkit_testkit::{Child, launch, role, role_command, spawn, under, unique_name};
+use shmkit_testkit::{Child, deadline, launch, role, role_command, spawn, under, unique_name};
 
-use crate::support::{TestKey, for_every_key};
+use crate::support::{LONG, SHORT, TestKey, for_every_key};
 
 /// A user that is nobody here.
 const STRANGER: u32 = 65534;
@@ -37,6 +38,7 @@ for_every_key!(
     no_descriptors_left_is_an_error,
     no_address_space_left_is_an_error,
     a_file_size_limit_is_an_error_and_no_signal,
+    signals_do_not_make_a_wait_longer,
 );
 
 fn impossible_sizes_are_refused(key: TestKey) {
@@ -538,4 +540,34 @@ fn system_v_limits_are_errors_that_name_them() {
     );
     let sem = format!("echo 250 32000 32 1 > {proc}/sem");
     with_limit(&sem, ErrorKind::OutOfResources, "kernel.sem");
+}
+
+extern "C" fn do_nothing(_: libc::c_int) {}
+
+fn signals_do_not_make_a_wait_longer(key: TestKey) {
+    let _deadline = deadline(LONG);
+    // SAFETY: a C struct, for which zeros are a valid value: no flags, so no SA_RESTART.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = do_nothing as *const () as usize;
+    // SAFETY: the handler may run at any time, since it does nothing.
+    let set = unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) };
+    assert_eq!(set, 0);
+    let segment = SharedMemory::create(&key, 64).unwrap();
+    let other = SharedMemory::attach(&key).unwrap();
+    let _held = segment.lock().unwrap();
+    // SAFETY: takes nothing.
+    let me = unsafe { libc::pthread_self() };
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                // SAFETY: the thread lives until the scope has ended.
+                unsafe { libc::pthread_kill(me, libc::SIGUSR1) };
+                std::thread::sleep(SHORT);
+            }
+        });
+        let waited = kind(other.lock_timeout(SHORT * 8));
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(waited, ErrorKind::TimedOut);
+    });
 }

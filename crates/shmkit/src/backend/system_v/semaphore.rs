@@ -245,7 +245,8 @@ impl Semaphore {
             match locked {
                 Ok(()) => return Ok(Some((Self::taken(set), Grant::Clean))),
                 Err(error) if is_gone(&error) => self.reopen(id)?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The caller knows how much of its time is left.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(None),
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
                 Err(_) if !marked => return Ok(None),
                 // Held, or free with the mark up. Lowering and raising it proves that it is up in
