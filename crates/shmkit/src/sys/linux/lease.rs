@@ -80,9 +80,16 @@ pub(crate) enum Hold {
     Exclusive,
 }
 
-fn range(kind: c_int, start: u64, len: u64) -> libc::flock {
-    // SAFETY: `flock` is a C struct of integers, for which zeros are a valid value.
-    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+/// With 64-bit offsets: the locks lie far beyond what the `off_t` of glibc's 32-bit machines holds.
+#[cfg(target_env = "gnu")]
+type Range = libc::flock64;
+/// Other C libraries have 64-bit offsets only.
+#[cfg(not(target_env = "gnu"))]
+type Range = libc::flock;
+
+fn range(kind: c_int, start: u64, len: u64) -> Range {
+    // SAFETY: it is a C struct of integers, for which zeros are a valid value.
+    let mut lock: Range = unsafe { std::mem::zeroed() };
     lock.l_type = kind as _;
     lock.l_whence = libc::SEEK_SET as _;
     lock.l_start = start as _;
@@ -90,9 +97,22 @@ fn range(kind: c_int, start: u64, len: u64) -> libc::flock {
     lock
 }
 
-fn ofd(fd: BorrowedFd<'_>, command: c_int, lock: &mut libc::flock) -> io::Result<()> {
-    // SAFETY: both commands take a pointer to a `flock`, which `lock` is for the whole call.
+#[cfg(not(all(target_env = "gnu", target_pointer_width = "32")))]
+fn ofd(fd: BorrowedFd<'_>, command: c_int, lock: &mut Range) -> io::Result<()> {
+    // SAFETY: both commands take a pointer to such a struct, which `lock` is for the whole call.
     match unsafe { libc::fcntl(fd.as_raw_fd(), command, std::ptr::from_mut(lock)) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// glibc's own `fcntl` takes the smaller struct on these machines, and older versions have no
+/// `fcntl64`.
+#[cfg(all(target_env = "gnu", target_pointer_width = "32"))]
+fn ofd(fd: BorrowedFd<'_>, command: c_int, lock: &mut Range) -> io::Result<()> {
+    let (call, lock) = (libc::SYS_fcntl64, std::ptr::from_mut(lock));
+    // SAFETY: both commands take a pointer to such a struct, which `lock` is for the whole call.
+    match unsafe { libc::syscall(call, fd.as_raw_fd(), command, lock) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
@@ -123,4 +143,34 @@ pub(crate) fn is_locked(fd: BorrowedFd<'_>, start: u64, len: u64) -> io::Result<
     let mut lock = range(libc::F_WRLCK, start, len);
     ofd(fd, libc::F_OFD_GETLK, &mut lock)?;
     Ok(c_int::from(lock.l_type) != libc::F_UNLCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn locks_far_beyond_the_end_of_a_file_stand_where_they_were_put() {
+        const FAR: u64 = 1 << 32;
+        let path = std::env::temp_dir().join(format!("shmkit-lease-{}", std::process::id()));
+        let open = || {
+            let mut options = std::fs::OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false);
+            options.open(&path).unwrap()
+        };
+        let (mine, other) = (open(), open());
+        std::fs::remove_file(&path).unwrap();
+        assert!(try_lock(mine.as_fd(), Hold::Exclusive, FAR + 7, 1).unwrap());
+        assert!(is_locked(other.as_fd(), FAR + 7, 1).unwrap());
+        for elsewhere in [7, FAR + 6, FAR + 8, 2 * FAR + 7] {
+            assert!(
+                !is_locked(other.as_fd(), elsewhere, 1).unwrap(),
+                "{elsewhere}"
+            );
+        }
+        unlock(mine.as_fd(), FAR + 7, 1).unwrap();
+        assert!(!is_locked(other.as_fd(), FAR + 7, 1).unwrap());
+    }
 }
