@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use shmkit::key::Platform;
 
+use crate::output::Colour;
 use crate::size;
 
 const AFTER_HELP: &str = "\
@@ -53,7 +54,7 @@ Exit status:
   `lock` answers with the exit status of the command that it ran.
 
 Environment:
-  NO_COLOR         if set to something, no colours; there are none in pipes
+  NO_COLOR         if set to something, no colours; --color has the last word
   TMPDIR           where Qt's legacy System V keys lie, otherwise /tmp
   XDG_RUNTIME_DIR  where Qt's platform-safe System V keys lie
   SHMKIT_KEY, SHMKIT_OWNER_DIED  set by `lock` for the command that it runs";
@@ -77,6 +78,16 @@ Environment:
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Whether to colour what is printed; `auto` is on terminals, unless NO_COLOR is set
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) color: Colour,
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,6 +102,7 @@ pub(crate) enum Command {
     Key(Key),
     Lock(Lock),
     Completions(Completions),
+    Man(Man),
 }
 
 /// Make a segment of zeros
@@ -340,6 +352,24 @@ Examples:
   shmkit completions fish > ~/.config/fish/completions/shmkit.fish")]
 pub(crate) struct Completions {
     pub(crate) shell: Shell,
+}
+
+/// Print a manual page, or write them all
+///
+/// Prints the manual page of shmkit or of one of its commands, as man(1) formats it. With --dir
+/// writes the pages of all, which package builders want.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  shmkit man ls | man -l -
+  shmkit man --dir ~/.local/share/man/man1 && man shmkit-ls")]
+pub(crate) struct Man {
+    /// The command; shmkit itself unless given
+    #[arg(value_name = "COMMAND")]
+    pub(crate) of: Option<String>,
+    /// Write shmkit.1 and a page for each command into this directory, which is made if need be
+    #[arg(long, value_name = "DIR", conflicts_with = "of", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 fn mode(text: &str) -> Result<u32, String> {

@@ -19,7 +19,9 @@ use clap::Parser as _;
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    let done = match Args::parse().command {
+    let args = Args::parse();
+    output::set_colour(args.color);
+    let done = match args.command {
         Command::Create(args) => commands::create::run(args),
         Command::Put(args) => commands::put::run(args),
         Command::Get(args) => commands::get::run(args),
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         Command::Key(args) => commands::key::run(args),
         Command::Lock(args) => commands::lock::run(args),
         Command::Completions(args) => commands::completions::run(args),
+        Command::Man(args) => commands::man::run(args),
     };
     done.unwrap_or_else(|error| failure::report(&error))
 }

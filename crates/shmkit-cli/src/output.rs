@@ -3,9 +3,11 @@
 use std::env;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
+use clap::ValueEnum;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Row, Table, presets};
 use serde::Serialize;
 
@@ -47,12 +49,33 @@ fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+static COLOUR: OnceLock<Colour> = OnceLock::new();
+
+/// Sets what the command line says, once.
+pub(crate) fn set_colour(when: Colour) {
+    let _ = COLOUR.set(when);
+}
+
 /// Whether to colour standard output.
 pub(crate) fn is_coloured() -> bool {
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    io::stdout().is_terminal()
-        && !is_set("NO_COLOR")
-        && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+    match COLOUR.get() {
+        Some(Colour::Always) => true,
+        Some(Colour::Never) => false,
+        Some(Colour::Auto) | None => {
+            io::stdout().is_terminal()
+                && !is_set("NO_COLOR")
+                && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+        }
+    }
 }
 
 /// Text that others chose, made fit to be shown: control characters could play tricks on a
@@ -83,6 +106,10 @@ pub(crate) fn table() -> Table {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     } else {
         table.force_no_tty();
+    }
+    // It would look for a terminal and for NO_COLOR itself.
+    if is_coloured() {
+        table.enforce_styling();
     }
     table
 }

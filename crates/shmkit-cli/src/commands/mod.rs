@@ -7,6 +7,7 @@ pub(crate) mod info;
 pub(crate) mod key;
 pub(crate) mod lock;
 pub(crate) mod ls;
+pub(crate) mod man;
 pub(crate) mod put;
 pub(crate) mod rm;
 

@@ -1,8 +1,14 @@
-//! `--help`, `--version` and `completions`.
+//! `--help`, `--version`, `completions` and `man`.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::process::Command;
+
+use shmkit_testkit::Scratch;
 
 use crate::support::{on_terminal, run};
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "create",
     "put",
     "get",
@@ -12,6 +18,7 @@ const COMMANDS: [&str; 9] = [
     "key",
     "lock",
     "completions",
+    "man",
 ];
 
 #[test]
@@ -81,6 +88,54 @@ fn completions_are_made_for_every_shell() {
         let script = run(&["completions", shell]).ok();
         for command in COMMANDS {
             assert!(script.text().contains(command), "{shell}: {command}");
+        }
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let scratch = Scratch::new();
+    let dir = scratch.join("man1").display().to_string();
+    run(&["man", "--dir", &dir]).ok();
+    let pages = COMMANDS.map(|command| (format!("shmkit-{command}"), vec!["man", command]));
+    for (name, args) in pages
+        .into_iter()
+        .chain([("shmkit".to_owned(), vec!["man"])])
+    {
+        let page = fs::read_to_string(scratch.join(format!("man1/{name}.1"))).unwrap();
+        assert_eq!(run(&args).ok().text(), page);
+        for part in [
+            &*format!(".TH {} 1", name.to_uppercase()),
+            ".SH NAME",
+            ".SH SYNOPSIS",
+            ".SH OPTIONS",
+            ".SH EXAMPLES",
+            "\\-\\-color",
+        ] {
+            assert!(page.contains(part), "{part:?} in {page}");
+        }
+    }
+    let count = fs::read_dir(&dir).unwrap().count();
+    assert_eq!(count, COMMANDS.len() + 1);
+    run(&["man", "fly"]).failed(2, &["no command fly"]);
+}
+
+#[test]
+fn manual_pages_are_without_fault() {
+    let scratch = Scratch::new();
+    for command in COMMANDS {
+        let path = scratch.join(command);
+        fs::write(&path, run(&["man", command]).ok().stdout).unwrap();
+        let mut groff = Command::new("groff");
+        groff.args(["-man", "-ww", "-Tascii", "-z"]).arg(&path);
+        match groff.output() {
+            Ok(output) => assert_eq!(String::from_utf8(output.stderr).unwrap(), ""),
+            Err(error) => {
+                return drop(writeln!(
+                    io::stderr(),
+                    "skipped: groff(1) cannot be run: {error}"
+                ));
+            }
         }
     }
 }

@@ -175,6 +175,20 @@ fn colours_are_for_terminals_that_want_them() {
         &[("TERM", "dumb")]
     )));
     assert!(!has_colours(run(&["ls"]).text()));
+    // The command line has the last word.
+    assert!(has_colours(run(&["ls", "--color", "always"]).text()));
+    assert!(!has_colours(&on_terminal(
+        200,
+        &["ls", "--color=never"],
+        &[]
+    )));
+    let always = ["--color", "always", "ls"];
+    assert!(has_colours(&on_terminal(
+        200,
+        &always,
+        &[("NO_COLOR", "1")]
+    )));
+    assert_eq!(run(&["ls", "--color", "red"]).code, 2);
 }
 
 #[test]
