@@ -29,6 +29,7 @@
 //! * [`SharedMemory`] and its [`Options`]: create, attach, detach, lock.
 //! * [`View`] and [`mapping`]: bytes that other processes may change at any time.
 //! * [`key`]: names, Qt's and the system's; what a key means on another platform.
+//! * [`typed`] and [`layout`]: which types may lie in a segment, and building blocks for them.
 //! * [`inspect`]: which segments there are, who has them, which are orphans.
 //! * [`qt`]: `QSharedMemory` and `QSystemSemaphore` as they are, for programs that leave Qt.
 //!
@@ -50,14 +51,17 @@ mod backend;
 mod error;
 pub mod inspect;
 pub mod key;
+pub mod layout;
 mod lock;
 pub mod mapping;
 pub mod qt;
 mod segment;
 mod sys;
+pub mod typed;
 
 pub use backend::{Detached, InUse, Lifetime, Origin, Owners};
 pub use error::{Error, ErrorKind, Op, Result};
+pub use layout::ShmSafe;
 pub use lock::{Acquired, Guard, Recovery};
 pub use mapping::{Access, View};
 pub use segment::{Options, SharedMemory};

@@ -1,0 +1,61 @@
+//! What may lie in a typed segment: [`ShmSafe`], and the description of a type's bytes.
+//!
+//! A [`Layout`] is made by the compiler, from the type. Its [text](Layout::text) goes into the
+//! segment, so that programs that do not have the type can show what is there, and an attempt to
+//! open it as something else can say what differs. Its [hash](Layout::hash) is what two programs
+//! compare. `docs/FORMAT.md` specifies both for other languages.
+#![expect(
+    unsafe_code,
+    reason = "the promise that a type may lie in shared memory"
+)]
+
+mod atomics;
+mod descriptor;
+mod scalar;
+mod text;
+
+pub use descriptor::{Field, Kind, Layout, Role, Variant};
+pub use scalar::Scalar;
+
+/// Types that may lie in shared memory: implemented by `#[derive(ShmSafe)]`, which proves it.
+///
+/// Ready to use are the integers from `u8` to `i64`, `f32`, `f64`, `bool`, arrays of what is
+/// `ShmSafe`, the atomics of a fixed size, and what [`typed`](crate::typed) has.
+///
+/// Not among them, besides everything that holds a pointer: `usize` and `isize` (32-bit and 64-bit
+/// processes may share a segment), `u128` and `i128` (compilers disagree about their alignment),
+/// and `char`, the `NonZero` types, `Option` and `Result` (see "Torn values" below).
+///
+/// # Safety
+///
+/// By implementing it you promise, for each value of the type:
+///
+/// * **Fixed layout.** [`LAYOUT`](Self::LAYOUT) describes its bytes, which are the same for 32-bit
+///   and 64-bit processes, each C library and each compiler: `repr(C)`, and no padding (whose bytes
+///   would be undefined, and a leak of this process's memory).
+/// * **Means the same everywhere.** No pointer, no reference, nothing that counts for one process
+///   only (a descriptor, a thread id), also not as an integer that `unsafe` code trusts.
+/// * **No `Drop` glue.** Nobody could say which process is to run it.
+/// * **Shared.** Once it is initialised, what `&T` reaches changes through atomics, through the
+///   primitives in shmkit, or through a lock's guard, and in no other way.
+/// * **Torn values are values.** A process may be killed in the middle of a copy. A value each of
+///   whose bytes comes from some value of the type, or is zero, is a value of the type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot lie in shared memory",
+    label = "not `ShmSafe`",
+    note = "for a struct or an enum of your own, add `#[derive(shmkit::ShmSafe)]` to it",
+    note = "integers of a fixed size, `f32`, `f64`, `bool`, arrays, fixed-size atomics and the types in `shmkit::typed` are `ShmSafe`"
+)]
+pub unsafe trait ShmSafe: Send + Sync + Sized + 'static {
+    /// What its bytes are.
+    const LAYOUT: &'static Layout;
+
+    /// Can safe code write to it through `&T`, without shmkit having a say?
+    ///
+    /// Such a type cannot be given out from read-only memory, where the write would be a crash. It
+    /// is so for the atomics, and for what contains them; our own primitives look first.
+    const WRITES_UNCHECKED: bool = Self::LAYOUT.has_bare_atomics();
+
+    /// [`Layout::hash`] of it, computed by the compiler.
+    const LAYOUT_HASH: u64 = Self::LAYOUT.hash();
+}
