@@ -1,5 +1,7 @@
 //! The command line, and what `--help` says.
 
+mod doctor;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use shmkit::key::Platform;
 use crate::output::Colour;
 use crate::size;
 
+pub(crate) use doctor::Doctor;
+
 const AFTER_HELP: &str = "\
 Examples:
   shmkit put greeting hello.txt      fill a segment from a file
@@ -18,6 +22,7 @@ Examples:
   shmkit ls                          what exists, and what was left behind
   shmkit rm greeting                 remove it
   shmkit key cam0                    what Qt calls the segment \"cam0\"
+  shmkit doctor                      what gets in the way on this machine
 
 `shmkit help COMMAND` tells more about a command.";
 
@@ -31,6 +36,7 @@ Examples:
   tar c photos | shmkit put photos   a pipe will do as well
   shmkit lock cam0 -- ./repair       run a program that has the segment's lock
   shmkit key cam0                    what Qt calls the segment \"cam0\"
+  shmkit doctor                      what gets in the way on this machine
 
 Keys:
   posix:/NAME      a POSIX segment, on Linux the file /dev/shm/NAME
@@ -101,6 +107,7 @@ pub(crate) enum Command {
     Rm(Rm),
     Key(Key),
     Lock(Lock),
+    Doctor(Doctor),
     Completions(Completions),
     Man(Man),
 }

@@ -31,6 +31,7 @@
 //! * [`key`]: names, Qt's and the system's; what a key means on another platform.
 //! * [`typed`] and [`layout`]: which types may lie in a segment, and building blocks for them.
 //! * [`inspect`]: which segments there are, who has them, which are orphans.
+//! * [`doctor`]: what on this machine gets in the way, and what mends it.
 //! * [`qt`]: `QSharedMemory` and `QSystemSemaphore` as they are, for programs that leave Qt.
 //!
 //! # Ephemeral or kept
@@ -48,6 +49,7 @@
 //! is ignored unless the program handles it.
 
 mod backend;
+pub mod doctor;
 mod error;
 pub mod inspect;
 pub mod key;

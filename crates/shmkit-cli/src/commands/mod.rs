@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod create;
+pub(crate) mod doctor;
 pub(crate) mod get;
 pub(crate) mod info;
 pub(crate) mod key;

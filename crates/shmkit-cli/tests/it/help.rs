@@ -8,7 +8,7 @@ use shmkit_testkit::Scratch;
 
 use crate::support::{on_terminal, run};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "create",
     "put",
     "get",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 10] = [
     "rm",
     "key",
     "lock",
+    "doctor",
     "completions",
     "man",
 ];

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod contents;
+mod doctor;
 mod help;
 mod keys;
 mod listing;

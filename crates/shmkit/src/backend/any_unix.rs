@@ -393,18 +393,6 @@ pub(crate) fn user_name(user: u32) -> String {
     }
 }
 
-/// A size for people; the exact number where the rounded one would hide it.
-pub(crate) fn bytes(size: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if size < 1024 {
-        return format!("{size} bytes");
-    }
-    let unit = (size.ilog2() / 10) as usize;
-    let value = size as f64 / 2f64.powi(unit as i32 * 10);
-    let digits = usize::from(value.fract() != 0.0);
-    format!("{value:.digits$} {}", UNITS[unit - 1])
-}
-
 /// Processes in a sentence.
 pub(crate) fn name_suspects(suspects: &[Suspect]) -> String {
     match suspects {

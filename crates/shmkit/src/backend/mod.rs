@@ -27,7 +27,7 @@ pub(crate) use any::{
     is_supported, list, name_suspects, remove,
 };
 #[cfg(target_os = "linux")]
-pub(crate) use any::{bytes, semaphore_mode, user_name};
+pub(crate) use any::{semaphore_mode, user_name};
 
 pub use info::{Holder, Place, SegmentInfo, State};
 
@@ -186,6 +186,18 @@ fn unreadable(cause: std::io::Error, op: Op) -> Error {
     Error::os(op, cause)
         .detail("the contents cannot be read")
         .with_kind(ErrorKind::Os)
+}
+
+/// A size for people; the exact number where the rounded one would hide it.
+pub(crate) fn bytes(size: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if size < 1024 {
+        return format!("{size} bytes");
+    }
+    let unit = (size.ilog2() / 10) as usize;
+    let value = size as f64 / 2f64.powi(unit as i32 * 10);
+    let digits = usize::from(value.fract() != 0.0);
+    format!("{value:.digits$} {}", UNITS[unit - 1])
 }
 
 /// The key of a segment's lock, by the rules of this process.

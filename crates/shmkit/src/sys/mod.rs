@@ -1,6 +1,7 @@
 //! The only place that talks to an operating system: small safe wrappers that return `io::Result`.
 
 pub(crate) mod environment;
+pub(crate) mod machine;
 #[cfg(unix)]
 pub(crate) mod user;
 
