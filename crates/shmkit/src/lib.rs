@@ -48,6 +48,9 @@
 //! the kernel whether it is alone, another process that opens the file may cause a `SIGURG`, which
 //! is ignored unless the program handles it.
 
+// What `derive(ShmSafe)` makes names shmkit as its users do.
+extern crate self as shmkit;
+
 mod backend;
 pub mod doctor;
 mod error;

@@ -10,6 +10,7 @@ macro_rules! atomics {
         // SAFETY: the same bytes as the scalar, aligned to their number everywhere, and changed
         // by atomic operations only.
         #[cfg(target_has_atomic = $size)]
+        #[diagnostic::do_not_recommend]
         unsafe impl ShmSafe for atomic::$atomic {
             const LAYOUT: &'static Layout = &Layout::atomic(Scalar::$scalar);
         }

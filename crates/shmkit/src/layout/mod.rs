@@ -9,15 +9,22 @@
     reason = "the promise that a type may lie in shared memory"
 )]
 
+// The implementations here are `do_not_recommend`: the compiler would list the first few it knows of
+// under each error, which the note on the trait says better.
 mod atomics;
+#[doc(hidden)]
+pub mod check;
 mod descriptor;
 mod scalar;
 mod text;
 
 pub use descriptor::{Field, Kind, Layout, Role, Variant};
 pub use scalar::Scalar;
+#[cfg(feature = "derive")]
+pub use shmkit_derive::ShmSafe;
 
-/// Types that may lie in shared memory: implemented by `#[derive(ShmSafe)]`, which proves it.
+/// Types that may lie in shared memory: implemented by [`#[derive(ShmSafe)]`](derive@ShmSafe),
+/// which proves it.
 ///
 /// Ready to use are the integers from `u8` to `i64`, `f32`, `f64`, `bool`, arrays of what is
 /// `ShmSafe`, the atomics of a fixed size, and what [`typed`](crate::typed) has.
@@ -44,6 +51,7 @@ pub use scalar::Scalar;
     message = "`{Self}` cannot lie in shared memory",
     label = "not `ShmSafe`",
     note = "for a struct or an enum of your own, add `#[derive(shmkit::ShmSafe)]` to it",
+    note = "the locks of `std` are for one process; so is what holds a pointer",
     note = "integers of a fixed size, `f32`, `f64`, `bool`, arrays, fixed-size atomics and the types in `shmkit::typed` are `ShmSafe`"
 )]
 pub unsafe trait ShmSafe: Send + Sync + Sized + 'static {

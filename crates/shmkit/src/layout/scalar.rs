@@ -57,6 +57,7 @@ impl Scalar {
 macro_rules! scalars {
     ($($type:ident $scalar:ident),*) => {$(
         // SAFETY: all its bytes are values, whichever they are, and of fixed size.
+        #[diagnostic::do_not_recommend]
         unsafe impl ShmSafe for $type {
             const LAYOUT: &'static Layout = &Layout::scalar(Scalar::$scalar);
         }
@@ -66,22 +67,26 @@ macro_rules! scalars {
 scalars!(u8 U8, u16 U16, u32 U32, u64 U64, i8 I8, i16 I16, i32 I32, i64 I64, f32 F32, f64 F64);
 
 // SAFETY: one byte, 0 or 1, which cannot tear.
+#[diagnostic::do_not_recommend]
 unsafe impl ShmSafe for bool {
     const LAYOUT: &'static Layout = &Layout::scalar(Scalar::Bool);
 }
 
 // SAFETY: no bytes at all.
+#[diagnostic::do_not_recommend]
 unsafe impl ShmSafe for () {
     const LAYOUT: &'static Layout = &Layout::UNIT;
 }
 
 // SAFETY: no bytes at all.
+#[diagnostic::do_not_recommend]
 unsafe impl<T: ?Sized + Send + Sync + 'static> ShmSafe for PhantomData<T> {
     const LAYOUT: &'static Layout = &Layout::UNIT;
 }
 
 // SAFETY: elements follow one another without padding, as those who wrote `T`'s layout promised that
 // its size is a multiple of its alignment.
+#[diagnostic::do_not_recommend]
 unsafe impl<T: ShmSafe, const N: usize> ShmSafe for [T; N] {
     const LAYOUT: &'static Layout = &Layout::array(T::LAYOUT, N as u64);
     const WRITES_UNCHECKED: bool = N > 0 && T::WRITES_UNCHECKED;
