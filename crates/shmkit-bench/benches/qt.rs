@@ -119,8 +119,9 @@ fn measure(python: &str) -> std::io::Result<()> {
             rules.legacy_key(Role::Segment, &name, kind)
         };
         let mut qt = Qt::start(python, &key("qt"))?;
-        let segment = SharedMemory::create(&key("ours"), 4096)?;
-        let life = || drop(SharedMemory::attach(segment.key()).expect("the segment"));
+        let our_key = key("ours");
+        let segment = SharedMemory::create(&our_key, 4096)?;
+        let life = || drop(SharedMemory::attach(&our_key).expect("the segment"));
         let lock = || drop(segment.lock().expect("the lock"));
         let mut report = |case: &str, what: &str, batch: u32, call: &dyn Fn()| {
             let (mut mine, mut theirs) = (Vec::new(), Vec::new());

@@ -141,7 +141,19 @@ impl Scratch {
         reason = "making a folder is more than a default value"
     )]
     pub fn new() -> Self {
-        let path = std::env::temp_dir().join(unique_name());
+        Self::in_directory(std::env::temp_dir())
+    }
+
+    /// Makes an empty folder in the memory file system.
+    ///
+    /// # Panics
+    /// When the folder cannot be made.
+    pub fn in_memory() -> Self {
+        Self::in_directory("/dev/shm")
+    }
+
+    fn in_directory(directory: impl AsRef<Path>) -> Self {
+        let path = directory.as_ref().join(unique_name());
         fs::create_dir(&path).unwrap_or_else(|error| panic!("cannot make {path:?}: {error}"));
         Self(path)
     }

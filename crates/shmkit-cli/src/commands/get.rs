@@ -60,7 +60,7 @@ fn copy_to(segment: &SharedMemory, mut out: impl Write, only_text: bool, name: &
         if only_text && !piece.iter().all(is_text) {
             bail!(
                 "cannot show {} on a terminal: it is not text; name a file or use a pipe",
-                segment.key()
+                segment.name()
             );
         }
         out.write_all(piece)

@@ -36,13 +36,13 @@ fn make(new: &New, make: impl FnOnce(&Options) -> Result<SharedMemory>) -> Resul
         false => None,
     };
     let segment = make(&options)?;
+    let key = segment.key().cloned().context("the segment has no key")?;
     match new.json {
-        true => output::json(&Facts::of(&inspect::info(segment.key())?))?,
-        false => output::line(&output::shown(&segment.key().to_string()))?,
+        true => output::json(&Facts::of(&inspect::info(&key)?))?,
+        false => output::line(&output::shown(&key.to_string()))?,
     }
     if let Some(end) = end {
         end.wait();
-        let key = segment.key().clone();
         if segment.detach()? == Detached::Remains && inspect::info(&key).is_ok() {
             output::message("others are still attached; the last one of them removes the segment");
         }

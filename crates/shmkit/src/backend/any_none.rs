@@ -4,11 +4,12 @@
 use std::convert::Infallible;
 use std::io::{self, Read};
 use std::marker::PhantomData;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::{
-    Detached, Grant, InUse, Lifetime, Origin, Owners, Removal, SegmentInfo, Spec, Suspect,
+    Detached, Grant, InUse, Lifetime, Origin, Owners, Removal, SegmentInfo, Spec, Suspect, Target,
     unsupported,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
@@ -30,29 +31,63 @@ pub(crate) fn is_supported(_: KeyType) -> bool {
     false
 }
 
-pub(crate) fn create(key: &NativeIpcKey, _: &Spec, op: Op) -> Result<(Segment, Option<Semaphore>)> {
-    Err(unsupported(key, op))
+pub(crate) fn create(target: &Target, _: &Spec, op: Op) -> Result<(Segment, Option<Semaphore>)> {
+    Err(unsupported_target(target, op))
 }
 
 pub(crate) fn attach(
-    key: &NativeIpcKey,
+    target: &Target,
     _: &Spec,
     op: Op,
 ) -> Result<Option<(Segment, Option<Semaphore>)>> {
-    Err(unsupported(key, op))
+    Err(unsupported_target(target, op))
+}
+
+fn unsupported_target(target: &Target, op: Op) -> Error {
+    match target {
+        Target::Key(key) => unsupported(key, op),
+        _ => Error::new(op, ErrorKind::Unsupported)
+            .on(target)
+            .detail("there are no such segments on this system so far"),
+    }
+}
+
+/// Removes a file that is a segment.
+pub(crate) fn remove_file(target: &Target, _: &Path, _: InUse) -> Result<()> {
+    Err(unsupported_target(target, Op::Remove))
 }
 
 pub(crate) fn remove(key: &NativeIpcKey, _: &Spec, _: InUse) -> Result<()> {
     Err(unsupported(key, Op::Remove))
 }
 
+/// Attaches to what a descriptor leads to.
+#[cfg(unix)]
+pub(crate) fn adopt(_: std::os::fd::OwnedFd, target: &Target, _: &Spec, op: Op) -> Result<Segment> {
+    Err(unsupported_target(target, op))
+}
+
+/// What a descriptor leads to.
+#[cfg(unix)]
+pub(crate) fn target_of(_: &std::os::fd::OwnedFd) -> Target {
+    Target::Memory("a descriptor".to_owned())
+}
+
+/// Removes what the dead left, of which there is nothing.
+pub(crate) fn sweep(_: &Path) {}
+
+/// A name for a temporary file.
+pub(crate) fn temporary_name() -> String {
+    "shmkit-tmp".to_owned()
+}
+
 pub(crate) fn create_from(
-    key: &NativeIpcKey,
+    target: &Target,
     _: &Spec,
     _: &mut dyn Read,
     op: Op,
 ) -> Result<(Segment, Option<Semaphore>)> {
-    Err(unsupported(key, op))
+    Err(unsupported_target(target, op))
 }
 
 /// All segments.
@@ -86,12 +121,7 @@ impl Segment {
         match *self {}
     }
 
-    pub(crate) fn detach(
-        self,
-        _: &NativeIpcKey,
-        _: Removal,
-        _: Option<Semaphore>,
-    ) -> Result<Detached> {
+    pub(crate) fn detach(self, _: &Target, _: Removal, _: Option<Semaphore>) -> Result<Detached> {
         match self {}
     }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use super::file::Left;
 use super::{
     Detached, Grant, Holder, InUse, Lifetime, Origin, Owners, Removal, SegmentInfo, Spec, Suspect,
-    posix, system_v, unsupported,
+    Target, file, posix, system_v, unsupported,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
@@ -17,7 +20,8 @@ use crate::sys::process;
 /// An attached segment.
 #[derive(Debug)]
 pub(crate) enum Segment {
-    Posix(posix::segment::Segment),
+    Posix(file::Segment),
+    File(file::Segment),
     SystemV(system_v::segment::Segment),
 }
 
@@ -40,25 +44,58 @@ pub(crate) fn is_supported(kind: KeyType) -> bool {
     matches!(kind, KeyType::PosixRealtime | KeyType::SystemV(_))
 }
 
-/// Makes a segment; an orphan of the key is removed first. A semaphore that was needed for it
+/// Makes a segment; an orphan of the name is removed first. A semaphore that was needed for it
 /// comes with it.
-pub(crate) fn create(
-    key: &NativeIpcKey,
-    spec: &Spec,
-    op: Op,
-) -> Result<(Segment, Option<Semaphore>)> {
+pub(crate) fn create(target: &Target, spec: &Spec, op: Op) -> Result<(Segment, Option<Semaphore>)> {
+    let made = match target {
+        Target::Key(key) => return create_named(key, spec, op),
+        Target::File(path) => {
+            check_directory(path, spec, op).and_then(|()| file::create(path, spec, op, || {}))
+        }
+        Target::Unnamed(directory) => file::create_unnamed(directory, spec, op),
+        Target::Memory(name) => file::create_memory(name, spec, op),
+    };
+    match made {
+        Ok(segment) => Ok((Segment::File(segment), None)),
+        Err(error) => Err(error.on(target)),
+    }
+}
+
+fn create_named(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<(Segment, Option<Semaphore>)> {
     match key.key_type() {
         KeyType::PosixRealtime => {
             posix::segment::create(key, spec, op).map(|segment| (Segment::Posix(segment), None))
         }
-        KeyType::SystemV(_) => system_v::segment::create(key, spec, op)
-            .map(|(segment, lock)| (Segment::SystemV(segment), Some(Semaphore::SystemV(lock)))),
+        KeyType::SystemV(_) => {
+            check_system_v(key, spec, op)?;
+            system_v::segment::create(key, spec, op)
+                .map(|(segment, lock)| (Segment::SystemV(segment), Some(Semaphore::SystemV(lock))))
+        }
         KeyType::Windows => Err(unsupported(key, op)),
     }
 }
 
-/// Makes a segment of the contents and of their size; an orphan of the key is removed first.
+/// Makes a segment of the contents and of their size; an orphan of the name is removed first.
 pub(crate) fn create_from(
+    target: &Target,
+    spec: &Spec,
+    contents: &mut dyn Read,
+    op: Op,
+) -> Result<(Segment, Option<Semaphore>)> {
+    let made = match target {
+        Target::Key(key) => return create_named_from(key, spec, contents, op),
+        Target::File(path) => check_directory(path, spec, op)
+            .and_then(|()| file::create_from(path, spec, contents, op, || {})),
+        Target::Unnamed(directory) => file::create_unnamed_from(directory, spec, contents, op),
+        Target::Memory(name) => file::create_memory_from(name, spec, contents, op),
+    };
+    match made {
+        Ok(segment) => Ok((Segment::File(segment), None)),
+        Err(error) => Err(error.on(target)),
+    }
+}
+
+fn create_named_from(
     key: &NativeIpcKey,
     spec: &Spec,
     contents: &mut dyn Read,
@@ -67,14 +104,34 @@ pub(crate) fn create_from(
     match key.key_type() {
         KeyType::PosixRealtime => posix::segment::create_from(key, spec, contents, op)
             .map(|segment| (Segment::Posix(segment), None)),
-        KeyType::SystemV(_) => system_v::contents::create_from(key, spec, contents, op)
-            .map(|(segment, lock)| (Segment::SystemV(segment), Some(Semaphore::SystemV(lock)))),
+        KeyType::SystemV(_) => {
+            check_system_v(key, spec, op)?;
+            system_v::contents::create_from(key, spec, contents, op)
+                .map(|(segment, lock)| (Segment::SystemV(segment), Some(Semaphore::SystemV(lock))))
+        }
         KeyType::Windows => Err(unsupported(key, op)),
     }
 }
 
 /// Attaches to a segment that exists; `None` if it was an orphan and is removed.
 pub(crate) fn attach(
+    target: &Target,
+    spec: &Spec,
+    op: Op,
+) -> Result<Option<(Segment, Option<Semaphore>)>> {
+    match target {
+        Target::Key(key) => attach_named(key, spec, op),
+        Target::File(path) => match file::attach(path, spec, op) {
+            Ok(segment) => Ok(segment.map(|segment| (Segment::File(segment), None))),
+            Err(error) => Err(error.on(target)),
+        },
+        Target::Unnamed(_) | Target::Memory(_) => {
+            Err(Error::new(op, ErrorKind::NotFound).on(target))
+        }
+    }
+}
+
+fn attach_named(
     key: &NativeIpcKey,
     spec: &Spec,
     op: Op,
@@ -83,10 +140,73 @@ pub(crate) fn attach(
         KeyType::PosixRealtime => {
             posix::segment::attach(key, spec, op)?.map(|segment| (Segment::Posix(segment), None))
         }
-        KeyType::SystemV(_) => system_v::segment::attach(key, spec, op)?
-            .map(|(segment, lock)| (Segment::SystemV(segment), lock.map(Semaphore::SystemV))),
+        KeyType::SystemV(_) => {
+            check_system_v(key, spec, op)?;
+            system_v::segment::attach(key, spec, op)?
+                .map(|(segment, lock)| (Segment::SystemV(segment), lock.map(Semaphore::SystemV)))
+        }
         KeyType::Windows => return Err(unsupported(key, op)),
     })
+}
+
+/// Attaches to what a descriptor leads to.
+pub(crate) fn adopt(fd: OwnedFd, target: &Target, spec: &Spec, op: Op) -> Result<Segment> {
+    match file::adopt(fd, spec, op) {
+        Ok(segment) => Ok(Segment::File(segment)),
+        Err(error) => Err(error.on(target)),
+    }
+}
+
+/// What a descriptor leads to: a file, if it still has its name.
+pub(crate) fn target_of(fd: &OwnedFd) -> Target {
+    use crate::sys::file as files;
+    let path = files::path_of(fd.as_fd()).unwrap_or_default();
+    let named = files::status_of_name(&path);
+    if let (Ok(named), Ok(status)) = (named, files::status(fd))
+        && named.id == status.id
+    {
+        return Target::File(path);
+    }
+    let name = path.to_string_lossy();
+    let name = name.strip_prefix("/memfd:").unwrap_or(&name);
+    let name = name.strip_suffix(" (deleted)").unwrap_or(name);
+    Target::Memory(name.to_owned())
+}
+
+pub(crate) use file::{sweep, temporary_name};
+
+/// System V has no files, so nothing that only files can do.
+fn check_system_v(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<()> {
+    if spec.offset == 0 && spec.length.is_none() && !spec.private && spec.capacity == 0 {
+        return Ok(());
+    }
+    Err(Error::new(op, ErrorKind::Unsupported)
+        .on(key)
+        .detail("System V segments are attached as a whole, shared, and do not grow")
+        .hint("use a POSIX key, a file or a memfd"))
+}
+
+/// In a directory where everybody may rename and remove others' files, a name means nothing.
+fn check_directory(path: &Path, spec: &Spec, op: Op) -> Result<()> {
+    let directory = file::directory_of(path);
+    match crate::sys::file::status_of_path(directory) {
+        Ok(status) if status.mode & 0o1002 == 0o0002 && spec.trust != Owners::Anyone => {
+            Err(Error::new(op, ErrorKind::PermissionDenied)
+                .detail(format!(
+                    "everybody may replace files in {} (mode {:04o}, not sticky)",
+                    directory.display(),
+                    status.mode
+                ))
+                .hint("choose another directory, or accept any owner in the options"))
+        }
+        // What else is wrong with it will be said when it is used.
+        _ => Ok(()),
+    }
+}
+
+/// Removes a file that is a segment.
+pub(crate) fn remove_file(target: &Target, path: &Path, in_use: InUse) -> Result<()> {
+    file::remove(path, in_use).map_err(|error| error.on(target))
 }
 
 /// Removes a segment by name.
@@ -153,44 +273,60 @@ macro_rules! each {
     };
 }
 
+macro_rules! each_segment {
+    ($value:expr, $name:ident => $body:expr) => {
+        match $value {
+            Segment::Posix($name) | Segment::File($name) => $body,
+            Segment::SystemV($name) => $body,
+        }
+    };
+}
+
 impl Segment {
     pub(crate) fn address(&self) -> NonNull<u8> {
-        each!(Self, self, segment => segment.address())
+        each_segment!(self, segment => segment.address())
     }
 
     pub(crate) fn size(&self) -> usize {
-        each!(Self, self, segment => segment.size)
+        each_segment!(self, segment => segment.size())
     }
 
     pub(crate) fn mode(&self) -> u32 {
-        each!(Self, self, segment => segment.mode)
+        each_segment!(self, segment => segment.mode())
     }
 
     pub(crate) fn lifetime(&self) -> Lifetime {
-        each!(Self, self, segment => segment.lifetime)
+        each_segment!(self, segment => segment.lifetime())
     }
 
     pub(crate) fn origin(&self) -> Origin {
-        each!(Self, self, segment => segment.origin)
+        each_segment!(self, segment => segment.origin())
     }
 
     /// Leaves; the last one out removes what is to be removed.
     pub(crate) fn detach(
         self,
-        key: &NativeIpcKey,
+        target: &Target,
         removal: Removal,
         lock: Option<Semaphore>,
     ) -> Result<Detached> {
-        match (self, lock) {
-            (Self::Posix(segment), lock) => {
+        match (self, target, lock) {
+            (Self::Posix(segment), Target::Key(key), lock) => {
                 // Its descriptor would look like another user's.
                 drop(lock);
-                segment.detach(key, removal)
+                posix::segment::detach(segment, key, removal)
             }
-            (Self::SystemV(segment), Some(Semaphore::SystemV(lock))) => {
+            (Self::SystemV(segment), Target::Key(key), Some(Semaphore::SystemV(lock))) => {
                 segment.detach(key, removal, Some(&lock))
             }
-            (Self::SystemV(segment), _) => segment.detach(key, removal, None),
+            (Self::SystemV(segment), Target::Key(key), _) => segment.detach(key, removal, None),
+            (Self::Posix(segment) | Self::File(segment), _, _) => {
+                match segment.leave(removal).map_err(|error| error.on(target))? {
+                    Left::Removed => Ok(Detached::Removed),
+                    Left::Remains | Left::WithoutName => Ok(Detached::Remains),
+                }
+            }
+            (Self::SystemV(_), _, _) => unreachable!("System V segments have keys"),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! How segments and semaphores come to be, are found, counted and removed: one folder for each
 //! type of key. The key decides at run time; a type that this system lacks is `Unsupported`.
 
+#[cfg(target_os = "linux")]
+mod file;
 #[cfg_attr(
     not(target_os = "linux"),
     allow(dead_code, reason = "what makes infos is not there")
@@ -21,19 +23,26 @@ mod any;
 mod any;
 
 pub(crate) mod backoff;
+mod target;
 
 pub(crate) use any::{
     Presence, Segment, Semaphore, Taken, Ticket, attach, create, create_from, explain, find,
-    is_supported, list, name_suspects, remove,
+    is_supported, list, name_suspects, remove, remove_file, sweep, temporary_name,
 };
+#[cfg(unix)]
+pub(crate) use any::{adopt, target_of};
 #[cfg(target_os = "linux")]
 pub(crate) use any::{semaphore_mode, user_name};
+
+pub(crate) use target::Target;
 
 pub use info::{Holder, Place, SegmentInfo, State};
 
 use crate::error::{Error, ErrorKind, Op};
 use crate::key::{KeyRules, KeyType, NativeIpcKey};
 use crate::mapping::Access;
+#[cfg(target_os = "linux")]
+use crate::sys::file::Room;
 
 /// What a new or an attached segment should be like; the public face is `Options`.
 #[derive(Debug, Clone)]
@@ -41,6 +50,14 @@ pub(crate) struct Spec {
     pub(crate) size: usize,
     pub(crate) mode: u32,
     pub(crate) access: Access,
+    /// The first byte that is attached.
+    pub(crate) offset: u64,
+    /// How many bytes are attached; all there are if it is not said.
+    pub(crate) length: Option<usize>,
+    /// Writes stay in this process.
+    pub(crate) private: bool,
+    /// How much address space is kept for it to grow into.
+    pub(crate) capacity: usize,
     pub(crate) reserve: bool,
     pub(crate) lifetime: Lifetime,
     pub(crate) trust: Owners,
@@ -50,6 +67,24 @@ pub(crate) struct Spec {
         expect(dead_code, reason = "no segments, no orphans")
     )]
     pub(crate) orphans: Orphans,
+}
+
+#[cfg(target_os = "linux")]
+impl Spec {
+    /// How the file behind it must be open. A private copy only reads it.
+    fn file_access(&self) -> Access {
+        match self.private {
+            true => Access::ReadOnly,
+            false => self.access,
+        }
+    }
+
+    fn room(&self) -> Room {
+        match self.reserve {
+            true => Room::Reserved,
+            false => Room::Lazy,
+        }
+    }
 }
 
 /// What attaching does with an ephemeral segment that nobody is attached to.

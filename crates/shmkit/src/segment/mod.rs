@@ -1,13 +1,15 @@
 //! What users hold: a segment, attached.
 #![expect(unsafe_code, reason = "views of the mapping that the segment owns")]
 
+mod files;
 mod options;
 
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::backend::{
-    self, Detached, InUse, Lifetime, Origin, Owners, Removal, Semaphore, semaphore_key,
+    self, Detached, InUse, Lifetime, Origin, Owners, Removal, Semaphore, Target, semaphore_key,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
@@ -48,7 +50,7 @@ pub use options::Options;
 pub struct SharedMemory {
     /// `None` only while it is dropped.
     segment: Option<backend::Segment>,
-    key: NativeIpcKey,
+    target: Target,
     access: Access,
     /// Opened when it is first needed: most segments of most programs are never locked.
     lock: OnceLock<Semaphore>,
@@ -61,7 +63,7 @@ pub struct SharedMemory {
 
 impl SharedMemory {
     fn new(
-        key: NativeIpcKey,
+        target: Target,
         segment: backend::Segment,
         lock: Option<Semaphore>,
         access: Access,
@@ -73,7 +75,7 @@ impl SharedMemory {
         let segment = Some(segment);
         Self {
             segment,
-            key,
+            target,
             access,
             lock,
             trust,
@@ -136,9 +138,20 @@ impl SharedMemory {
             .expect("only taken out when it is dropped")
     }
 
-    /// The key that it was created or attached with.
-    pub fn key(&self) -> &NativeIpcKey {
-        &self.key
+    /// The key that it was created or attached with; `None` for files, memfds and what came as a
+    /// descriptor.
+    pub fn key(&self) -> Option<&NativeIpcKey> {
+        self.target.key()
+    }
+
+    /// The path of a segment that was created or attached by its path.
+    pub fn path(&self) -> Option<&Path> {
+        self.target.path()
+    }
+
+    /// What messages call it: the key's text form, `file:/path` or `memfd:name`.
+    pub fn name(&self) -> String {
+        self.target.to_string()
     }
 
     /// The size in bytes: exactly the one that it was created with, where the platform allows
@@ -190,7 +203,7 @@ impl SharedMemory {
     pub fn view_mut(&self) -> Result<View<'_, Rw>> {
         if self.access == Access::ReadOnly {
             return Err(Error::new(Op::Write, ErrorKind::ReadOnly)
-                .on(&self.key)
+                .on(&self.target)
                 .hint("attach it read-write"));
         }
         let segment = self.segment();
@@ -205,7 +218,7 @@ impl SharedMemory {
     pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> Result<()> {
         self.view()
             .copy_to(offset, buffer)
-            .map_err(|error| error.on(&self.key))
+            .map_err(|error| error.on(&self.target))
     }
 
     /// Copies `bytes` into the segment, all of them or none.
@@ -215,7 +228,7 @@ impl SharedMemory {
     pub fn write_at(&self, offset: usize, bytes: &[u8]) -> Result<()> {
         self.view_mut()?
             .copy_from(offset, bytes)
-            .map_err(|error| error.on(&self.key))
+            .map_err(|error| error.on(&self.target))
     }
 
     /// Takes the segment's lock, waiting for it as long as [`Options::lock_timeout`] says
@@ -282,8 +295,8 @@ impl SharedMemory {
     fn lock_or_not(&self) -> Result<Acquired<'_>> {
         match self.semaphore()?.try_lock() {
             Ok(Some(taken)) => Ok(Acquired::new(taken)),
-            Ok(None) => Err(Error::new(Op::Lock, ErrorKind::WouldBlock).on(&self.key)),
-            Err(error) => Err(Error::os(Op::Lock, error).on(&self.key)),
+            Ok(None) => Err(Error::new(Op::Lock, ErrorKind::WouldBlock).on(&self.target)),
+            Err(error) => Err(Error::os(Op::Lock, error).on(&self.target)),
         }
     }
 
@@ -308,7 +321,7 @@ impl SharedMemory {
         match taken {
             Ok(Some(taken)) => Ok(Acquired::new(taken)),
             Ok(None) => Err(self.explain_timeout(semaphore, limit)),
-            Err(error) => Err(Error::os(Op::Lock, error).on(&self.key)),
+            Err(error) => Err(Error::os(Op::Lock, error).on(&self.target)),
         }
     }
 
@@ -316,7 +329,7 @@ impl SharedMemory {
     fn explain_timeout(&self, semaphore: &Semaphore, limit: Duration) -> Error {
         let who = backend::name_holder(semaphore);
         Error::new(Op::Lock, ErrorKind::TimedOut)
-            .on(&self.key)
+            .on(&self.target)
             .detail(format!("timed out after {limit:?}, {who}"))
     }
 
@@ -324,9 +337,15 @@ impl SharedMemory {
         if let Some(semaphore) = self.lock.get() {
             return Ok(semaphore);
         }
-        let key = semaphore_key(&self.key);
+        let Some(key) = self.key() else {
+            return Err(Error::new(Op::Lock, ErrorKind::Unsupported)
+                .on(&self.target)
+                .detail("a segment without a key has no lock beside it")
+                .hint("put a lock into it: typed segments have them"));
+        };
+        let key = semaphore_key(key);
         let opened = Semaphore::open(&key, 1, self.mode(), self.trust, Op::Lock)
-            .map_err(|error| error.on(&self.key))?;
+            .map_err(|error| error.on(&self.target))?;
         // Another thread may have been faster; then this one is closed again.
         Ok(self.lock.get_or_init(|| opened))
     }
@@ -341,7 +360,7 @@ impl SharedMemory {
 
     fn leave(&mut self) -> Result<Detached> {
         match self.segment.take() {
-            Some(segment) => segment.detach(&self.key, self.removal, self.lock.take()),
+            Some(segment) => segment.detach(&self.target, self.removal, self.lock.take()),
             None => Ok(Detached::Remains),
         }
     }

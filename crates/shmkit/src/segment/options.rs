@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::SharedMemory;
 use crate::backend::backoff::Backoff;
-use crate::backend::{self, InUse, Lifetime, Orphans, Owners, Removal, Spec};
+use crate::backend::{self, InUse, Lifetime, Orphans, Owners, Removal, Spec, Target};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 use crate::mapping::Access;
@@ -28,8 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Options {
-    spec: Spec,
+    pub(super) spec: Spec,
     lock_timeout: Duration,
+    /// What the caller said; files and names have different defaults.
+    pub(super) lifetime: Option<Lifetime>,
 }
 
 impl Default for Options {
@@ -39,6 +41,10 @@ impl Default for Options {
                 size: 0,
                 mode: 0o600,
                 access: Access::ReadWrite,
+                offset: 0,
+                length: None,
+                private: false,
+                capacity: 0,
                 reserve: true,
                 lifetime: Lifetime::Ephemeral,
                 trust: Owners::Mine,
@@ -46,6 +52,7 @@ impl Default for Options {
                 orphans: Orphans::Adopt,
             },
             lock_timeout: Duration::from_secs(30),
+            lifetime: None,
         }
     }
 }
@@ -85,9 +92,10 @@ impl Options {
     }
 
     /// Sets how long a new segment exists. Default [`Lifetime::Ephemeral`]: it goes with its last
-    /// user.
+    /// user. Only a file that is [created by its path](Self::create_file) is kept by default.
     pub fn lifetime(&mut self, lifetime: Lifetime) -> &mut Self {
         self.spec.lifetime = lifetime;
+        self.lifetime = Some(lifetime);
         self
     }
 
@@ -135,9 +143,7 @@ impl Options {
     /// [`NotASegment`](ErrorKind::NotASegment) if something else has the name;
     /// [`PermissionDenied`](ErrorKind::PermissionDenied); [`Unsupported`](ErrorKind::Unsupported).
     pub fn create(&self, key: &NativeIpcKey) -> Result<SharedMemory> {
-        self.check_size(key, Op::Create)?;
-        let (segment, lock) = backend::create(key, &self.spec, Op::Create)?;
-        Ok(self.handle(key, segment, lock))
+        self.create_target(Target::Key(key.clone()), &self.spec)
     }
 
     /// Creates a segment that holds `contents` and is exactly as large as they are. They are read
@@ -172,8 +178,7 @@ impl Options {
         key: &NativeIpcKey,
         mut contents: impl io::Read,
     ) -> Result<SharedMemory> {
-        let (segment, lock) = backend::create_from(key, &self.spec, &mut contents, Op::Create)?;
-        Ok(self.handle(key, segment, lock))
+        self.create_target_from(Target::Key(key.clone()), &self.spec, &mut contents)
     }
 
     /// Attaches to a segment that exists.
@@ -187,14 +192,7 @@ impl Options {
     /// space; [`OutOfResources`](ErrorKind::OutOfResources);
     /// [`InvalidKey`](ErrorKind::InvalidKey); [`Unsupported`](ErrorKind::Unsupported).
     pub fn attach(&self, key: &NativeIpcKey) -> Result<SharedMemory> {
-        let spec = Spec {
-            orphans: Orphans::Adopt,
-            ..self.spec.clone()
-        };
-        match backend::attach(key, &spec, Op::Attach)? {
-            Some((segment, lock)) => Ok(self.handle(key, segment, lock)),
-            None => Err(Error::new(Op::Attach, ErrorKind::NotFound).on(key)),
-        }
+        self.attach_target(Target::Key(key.clone()), &self.spec)
     }
 
     /// Attaches to a segment that somebody uses or that is kept, and creates it otherwise. However
@@ -207,32 +205,7 @@ impl Options {
     /// # Errors
     /// As `create` and `attach`, but neither `AlreadyExists` nor `NotFound`.
     pub fn create_or_attach(&self, key: &NativeIpcKey) -> Result<SharedMemory> {
-        let op = Op::CreateOrAttach;
-        self.check_size(key, op)?;
-        let spec = Spec {
-            orphans: Orphans::Remove,
-            ..self.spec.clone()
-        };
-        let mut backoff = Backoff::new(PATIENCE);
-        let mut removed_orphan = false;
-        loop {
-            match backend::attach(key, &spec, op) {
-                Ok(Some((segment, lock))) => return Ok(self.handle(key, segment, lock)),
-                Ok(None) => removed_orphan = true,
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                Err(_) => {}
-            }
-            match backend::create(key, &spec, op) {
-                Ok((segment, lock)) => {
-                    let mut made = self.handle(key, segment, lock);
-                    made.reclaimed = removed_orphan;
-                    return Ok(made);
-                }
-                // Another was faster; or everybody left meanwhile, and we shall be faster.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists && backoff.again() => {}
-                Err(error) => return Err(error),
-            }
-        }
+        self.create_or_attach_target(Target::Key(key.clone()), &self.spec)
     }
 
     /// Removes a segment by name, with its lock. For kept segments and for cleaning up; ephemeral
@@ -246,25 +219,69 @@ impl Options {
         backend::remove(key, &self.spec, in_use)
     }
 
-    fn check_size(&self, key: &NativeIpcKey, op: Op) -> Result<()> {
-        let refused = |why: &str| {
-            Err(Error::new(op, ErrorKind::InvalidSize)
-                .on(key)
-                .detail(why)
-                .hint("a segment has 1 to isize::MAX bytes"))
+    pub(super) fn create_target(&self, target: Target, spec: &Spec) -> Result<SharedMemory> {
+        check_size(&target, spec, Op::Create)?;
+        let (segment, lock) = backend::create(&target, spec, Op::Create)?;
+        Ok(self.handle(target, segment, lock))
+    }
+
+    pub(super) fn create_target_from(
+        &self,
+        target: Target,
+        spec: &Spec,
+        contents: &mut dyn io::Read,
+    ) -> Result<SharedMemory> {
+        let (segment, lock) = backend::create_from(&target, spec, contents, Op::Create)?;
+        Ok(self.handle(target, segment, lock))
+    }
+
+    pub(super) fn attach_target(&self, target: Target, spec: &Spec) -> Result<SharedMemory> {
+        let spec = Spec {
+            orphans: Orphans::Adopt,
+            ..spec.clone()
         };
-        match self.spec.size {
-            0 => refused("the size is 0 or was not given"),
-            size if isize::try_from(size).is_err() => {
-                refused(&format!("{size} bytes is too large"))
-            }
-            _ => Ok(()),
+        match backend::attach(&target, &spec, Op::Attach)? {
+            Some((segment, lock)) => Ok(self.handle(target, segment, lock)),
+            None => Err(Error::new(Op::Attach, ErrorKind::NotFound).on(&target)),
         }
     }
 
-    fn handle(
+    pub(super) fn create_or_attach_target(
         &self,
-        key: &NativeIpcKey,
+        target: Target,
+        spec: &Spec,
+    ) -> Result<SharedMemory> {
+        let op = Op::CreateOrAttach;
+        check_size(&target, spec, op)?;
+        let spec = Spec {
+            orphans: Orphans::Remove,
+            ..spec.clone()
+        };
+        let mut backoff = Backoff::new(PATIENCE);
+        let mut removed_orphan = false;
+        loop {
+            match backend::attach(&target, &spec, op) {
+                Ok(Some((segment, lock))) => return Ok(self.handle(target, segment, lock)),
+                Ok(None) => removed_orphan = true,
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                Err(_) => {}
+            }
+            match backend::create(&target, &spec, op) {
+                Ok((segment, lock)) => {
+                    let mut made = self.handle(target, segment, lock);
+                    made.reclaimed = removed_orphan;
+                    return Ok(made);
+                }
+                // Another was faster; or everybody left meanwhile, and we shall be faster.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && backoff.again() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub(super) fn handle(
+        &self,
+        target: Target,
         segment: backend::Segment,
         lock: Option<backend::Semaphore>,
     ) -> SharedMemory {
@@ -274,7 +291,7 @@ impl Options {
         };
         let Spec { trust, removal, .. } = self.spec;
         SharedMemory::new(
-            key.clone(),
+            target,
             segment,
             lock,
             access,
@@ -282,5 +299,19 @@ impl Options {
             removal,
             self.lock_timeout,
         )
+    }
+}
+
+fn check_size(target: &Target, spec: &Spec, op: Op) -> Result<()> {
+    let refused = |why: &str| {
+        Err(Error::new(op, ErrorKind::InvalidSize)
+            .on(target)
+            .detail(why)
+            .hint("a segment has 1 to isize::MAX bytes"))
+    };
+    match spec.size {
+        0 => refused("the size is 0 or was not given"),
+        size if isize::try_from(size).is_err() => refused(&format!("{size} bytes is too large")),
+        _ => Ok(()),
     }
 }

@@ -66,7 +66,7 @@ fn segment(me: &Role) -> SharedMemory {
 fn role_parent_leaves_first() {
     let Some(me) = role() else { return };
     let segment = segment(&me);
-    let key = segment.key().clone();
+    let key = segment.key().unwrap().clone();
     let child = fork(|| {
         segment.write_at(0, b"child").unwrap();
         let _ = me.ask();
@@ -100,7 +100,10 @@ fn role_child_leaves_first() {
     let mut shared = Some(segment);
     fork(|| assert_eq!(shared.take().unwrap().detach().unwrap(), Detached::Remains)).join();
     let segment = shared.unwrap();
-    assert_eq!(SharedMemory::attach(segment.key()).unwrap().size(), 4096);
+    assert_eq!(
+        SharedMemory::attach(segment.key().unwrap()).unwrap().size(),
+        4096
+    );
     me.say(format_args!("{:?}", segment.detach().unwrap()));
 }
 
@@ -119,7 +122,10 @@ fn role_parent_of_a_survivor() {
         me.say("forked");
         let _ = me.ask();
         let segment = segment.take().unwrap();
-        assert_eq!(SharedMemory::attach(segment.key()).unwrap().size(), 4096);
+        assert_eq!(
+            SharedMemory::attach(segment.key().unwrap()).unwrap().size(),
+            4096
+        );
         me.say(format_args!("{:?}", segment.detach().unwrap()));
     });
     // Not by reading: the line from the test is the child's.
@@ -147,7 +153,7 @@ fn a_killed_parent_leaves_the_segment_to_its_child(key: TestKey) {
 fn role_child_drops_the_guard() {
     let Some(me) = role() else { return };
     let segment = segment(&me);
-    let other = SharedMemory::attach(segment.key()).unwrap();
+    let other = SharedMemory::attach(segment.key().unwrap()).unwrap();
     let mut held = Some(segment.lock().unwrap());
     fork(|| drop(held.take())).join();
     assert_eq!(other.try_lock().unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -219,4 +225,50 @@ fn role_child_locks() {
 
 fn a_child_locks_for_itself(key: TestKey) {
     scene("role_child_locks", &key, &["done"]);
+}
+
+#[test]
+#[ignore = "child role"]
+fn role_forks_with_segments_without_names() {
+    let Some(me) = role() else { return };
+    let mut options = SharedMemory::options();
+    options.size(4096);
+    let memory = options.memfd("fork").unwrap();
+    let part = options
+        .clone()
+        .range(100..200)
+        .create_file(me.arg())
+        .unwrap();
+    let mine = SharedMemory::options()
+        .copy_on_write(true)
+        .attach_file(me.arg())
+        .unwrap();
+    mine.write_at(0, b"mine").unwrap();
+    let child = fork(|| {
+        assert_eq!(mine.view().read::<[u8; 4]>(0).unwrap(), *b"mine");
+        mine.write_at(0, b"ours").unwrap();
+        memory.write_at(0, b"from the child").unwrap();
+        part.write_at(99, b"!").unwrap();
+    });
+    child.join();
+    assert_eq!(mine.view().read::<[u8; 4]>(0).unwrap(), *b"mine");
+    assert_eq!(
+        memory.view().read::<[u8; 14]>(0).unwrap(),
+        *b"from the child"
+    );
+    assert_eq!(part.view().read::<u8>(99).unwrap(), b'!');
+    me.say("shared what is shared");
+}
+
+#[test]
+fn a_child_shares_memfds_and_files_and_has_its_own_copy_on_write() {
+    let place = shmkit_testkit::Scratch::new();
+    let path = place.join("forked");
+    let mut parent = shmkit_testkit::spawn(
+        "fork::role_forks_with_segments_without_names",
+        path.display(),
+    );
+    parent.expect("shared what is shared");
+    parent.finish();
+    assert_eq!(std::fs::read(path).unwrap()[199], b'!');
 }

@@ -1,7 +1,5 @@
 //! POSIX segments and semaphores: files of the memory file system.
 
-mod explain;
-mod last;
 mod name;
 pub(crate) mod segment;
 pub(crate) mod semaphore;

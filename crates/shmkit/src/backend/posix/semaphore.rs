@@ -14,11 +14,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::explain::{Squatted, explain};
-use super::last;
 use super::name::{segment_path, semaphore_path};
 use super::slot::{self, Holder};
 use super::word::Word;
+use crate::backend::file::explain::{Squatted, explain};
+use crate::backend::file::last;
 use crate::backend::{Grant, Owners, Suspect, semaphore_key, semaphore_mode};
 use crate::error::{Op, Result};
 use crate::key::NativeIpcKey;
@@ -27,6 +27,7 @@ use crate::sys::clock;
 use crate::sys::file::{self, EPHEMERAL, FileId, Kind, MEMORY_DIRECTORY, Newborn};
 use crate::sys::fork::{self, User};
 use crate::sys::lease::{self, Users};
+use crate::sys::memory::Window;
 use crate::sys::process;
 use crate::sys::semaphore_image;
 
@@ -342,7 +343,7 @@ impl Mapped {
     }
 
     fn new(fd: OwnedFd, id: FileId) -> io::Result<Self> {
-        let user = User::map(fd, semaphore_image::SIZE, Access::ReadWrite)?;
+        let user = User::map(fd, Window::whole(semaphore_image::SIZE, Access::ReadWrite))?;
         Ok(Self {
             user,
             id,

@@ -7,8 +7,8 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use super::last;
 use super::word::Word;
+use crate::backend::file::last;
 use crate::sys::fork::User;
 use crate::sys::lease::{self, Hold};
 

@@ -8,9 +8,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use super::explain::{Squatted, explain};
-use super::last::is_anybody_present;
 use super::name::segment_path;
+use crate::backend::file::explain::{Squatted, explain};
+use crate::backend::file::last::is_anybody_present;
 use crate::backend::info::with_legacy_key;
 use crate::backend::{Lifetime, Place, SegmentInfo, State};
 use crate::error::{Op, Result};

@@ -304,6 +304,22 @@ impl Segment {
         self.at
     }
 
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(crate) fn mode(&self) -> u32 {
+        self.mode
+    }
+
+    pub(crate) fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
+    }
+
     fn leave(&self) {
         leave(self.at);
     }

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -101,17 +101,18 @@ pub(crate) fn status(fd: impl AsFd) -> io::Result<Status> {
 }
 
 /// Asks about a name; a symbolic link is itself, not what it points to.
-pub(crate) fn status_of_name(path: &str) -> io::Result<Status> {
-    Ok(fs::lstat(path)?.into())
+pub(crate) fn status_of_name(path: impl AsRef<Path>) -> io::Result<Status> {
+    Ok(fs::lstat(path.as_ref())?.into())
 }
 
 /// Asks about what a path leads to, as `ftok(3)` does.
-pub(crate) fn status_of_path(path: &str) -> io::Result<Status> {
-    Ok(fs::stat(path)?.into())
+pub(crate) fn status_of_path(path: impl AsRef<Path>) -> io::Result<Status> {
+    Ok(fs::stat(path.as_ref())?.into())
 }
 
 /// Opens a file that exists, with the care that a shared directory needs.
-pub(crate) fn open(path: &str, access: Access) -> io::Result<OwnedFd> {
+pub(crate) fn open(path: impl AsRef<Path>, access: Access) -> io::Result<OwnedFd> {
+    let path = path.as_ref();
     let flags = CAREFULLY
         | match access {
             Access::ReadOnly => OFlags::RDONLY,
@@ -133,6 +134,35 @@ pub(crate) fn open(path: &str, access: Access) -> io::Result<OwnedFd> {
     }
 }
 
+/// Opens the file of a descriptor once more, so that the new description is nobody else's.
+pub(crate) fn reopen(fd: BorrowedFd<'_>, access: Access) -> io::Result<OwnedFd> {
+    let flags = match access {
+        Access::ReadOnly => OFlags::RDONLY,
+        Access::ReadWrite => OFlags::RDWR,
+    };
+    let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    Ok(fs::open(link_of(fd), flags, Mode::empty())?)
+}
+
+/// What may be done through a descriptor.
+pub(crate) fn access_of(fd: BorrowedFd<'_>) -> io::Result<Access> {
+    let flags = fs::fcntl_getfl(fd)?;
+    Ok(match flags & OFlags::RWMODE {
+        OFlags::RDWR => Access::ReadWrite,
+        _ => Access::ReadOnly,
+    })
+}
+
+/// Where the file of a descriptor lay when it was last named; whoever uses it sees to it that it
+/// still does.
+pub(crate) fn path_of(fd: BorrowedFd<'_>) -> Option<PathBuf> {
+    std::fs::read_link(link_of(fd)).ok()
+}
+
+fn link_of(fd: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
 /// A file without a name yet. It gets one by [`Unnamed::publish`], complete or never.
 pub(crate) struct Newborn {
     pub(crate) fd: OwnedFd,
@@ -147,11 +177,11 @@ pub(crate) enum Unnamed {
 }
 
 /// Removed when it is dropped.
-pub(crate) struct TemporaryName(String);
+pub(crate) struct TemporaryName(PathBuf);
 
 impl Drop for TemporaryName {
     fn drop(&mut self) {
-        let _ = fs::unlink(&*self.0);
+        let _ = fs::unlink(&self.0);
     }
 }
 
@@ -160,7 +190,8 @@ pub(crate) const TEMPORARY_PREFIX: &str = ".shmkit-";
 
 impl Newborn {
     /// Makes an empty file in `directory` with exactly `mode`, whatever the umask is.
-    pub(crate) fn new(directory: &str, mode: u32) -> io::Result<Self> {
+    pub(crate) fn new(directory: impl AsRef<Path>, mode: u32) -> io::Result<Self> {
+        let directory = directory.as_ref();
         let newborn = match Self::nameless(directory, mode) {
             // EISDIR: a kernel before 3.11. EOPNOTSUPP: the file system.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
@@ -176,7 +207,7 @@ impl Newborn {
         Ok(newborn)
     }
 
-    fn nameless(directory: &str, mode: u32) -> Result<Self, Errno> {
+    fn nameless(directory: &Path, mode: u32) -> Result<Self, Errno> {
         if cfg!(shmkit_force_fallbacks) || !has_proc() {
             return Err(Errno::OPNOTSUPP);
         }
@@ -188,18 +219,12 @@ impl Newborn {
         })
     }
 
-    fn temporary(directory: &str, mode: u32) -> io::Result<Self> {
-        static COUNTER: AtomicU32 = AtomicU32::new(0);
+    fn temporary(directory: &Path, mode: u32) -> io::Result<Self> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | CAREFULLY;
-        let process = std::process::id();
         loop {
-            // The time sets apart processes of different PID namespaces.
-            let (time, count) = (
-                super::clock::tick(),
-                COUNTER.fetch_add(1, Ordering::Relaxed),
-            );
-            let path = format!("{directory}/{TEMPORARY_PREFIX}{process}-{time:x}-{count}");
-            match fs::open(&*path, flags, Mode::from_raw_mode(mode)) {
+            let name = format!("{TEMPORARY_PREFIX}{}", unique_number());
+            let path = directory.join(name);
+            match fs::open(&path, flags, Mode::from_raw_mode(mode)) {
                 Ok(fd) => {
                     return Ok(Self {
                         fd,
@@ -213,6 +238,15 @@ impl Newborn {
     }
 }
 
+/// A part of a name that nobody else makes: the time sets apart processes of different PID
+/// namespaces.
+pub(crate) fn unique_number() -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let (process, time) = (std::process::id(), super::clock::tick());
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!("{process}-{time:x}-{count}")
+}
+
 /// A nameless file gets its name through `/proc/self/fd`.
 fn has_proc() -> bool {
     static PROC: OnceLock<bool> = OnceLock::new();
@@ -221,13 +255,17 @@ fn has_proc() -> bool {
 
 impl Unnamed {
     /// Gives `fd`, which it was made with, its name; `AlreadyExists` if the name is taken.
-    pub(crate) fn publish(&self, fd: BorrowedFd<'_>, path: &str) -> io::Result<()> {
+    pub(crate) fn publish(&self, fd: BorrowedFd<'_>, path: impl AsRef<Path>) -> io::Result<()> {
+        let path = path.as_ref();
         match self {
-            Self::Temporary(name) => Ok(fs::linkat(CWD, &*name.0, CWD, path, AtFlags::empty())?),
-            Self::Nameless => {
-                let this = format!("/proc/self/fd/{}", fd.as_raw_fd());
-                Ok(fs::linkat(CWD, this, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
-            }
+            Self::Temporary(name) => Ok(fs::linkat(CWD, &name.0, CWD, path, AtFlags::empty())?),
+            Self::Nameless => Ok(fs::linkat(
+                CWD,
+                link_of(fd),
+                CWD,
+                path,
+                AtFlags::SYMLINK_FOLLOW,
+            )?),
         }
     }
 }
@@ -300,8 +338,8 @@ pub(crate) fn room_of(fd: BorrowedFd<'_>) -> io::Result<Space> {
 }
 
 /// Removes a name.
-pub(crate) fn unlink(path: &str) -> io::Result<()> {
-    Ok(fs::unlink(path)?)
+pub(crate) fn unlink(path: impl AsRef<Path>) -> io::Result<()> {
+    Ok(fs::unlink(path.as_ref())?)
 }
 
 /// Opens a file for nothing but to be told of it and to keep its inode (`O_PATH`).
@@ -370,8 +408,8 @@ pub(crate) fn unclaim(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Whether a path is a directory that exists.
-pub(crate) fn is_directory(path: &str) -> bool {
-    Path::new(path).is_dir()
+pub(crate) fn is_directory(path: impl AsRef<Path>) -> bool {
+    path.as_ref().is_dir()
 }
 
 /// The user that this process acts as.

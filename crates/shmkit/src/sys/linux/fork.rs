@@ -30,7 +30,7 @@ use std::sync::{
 
 use rustix::fs::{Mode, OFlags};
 
-use super::memory;
+use super::memory::{self, Window};
 use crate::mapping::Access;
 
 /// Counts the forks between this process and the first one: a handle to something that a child
@@ -50,8 +50,7 @@ pub(crate) struct User(ManuallyDrop<Arc<Record>>);
 struct Record {
     fd: OwnedFd,
     at: NonNull<u8>,
-    len: usize,
-    access: Access,
+    window: Window,
     /// The description for a child, while a fork is under way; else -1.
     spare: AtomicI32,
     blind: AtomicBool,
@@ -66,15 +65,14 @@ unsafe impl Send for Record {}
 unsafe impl Sync for Record {}
 
 impl User {
-    /// Maps all of `fd`'s first `len` bytes and registers the description. The caller holds
-    /// [`steady`] since before it opened `fd`.
-    pub(crate) fn map(fd: OwnedFd, len: usize, access: Access) -> io::Result<Self> {
-        let at = memory::map(fd.as_fd(), len, access)?;
+    /// Maps a window of `fd`, whose description is this user's alone, and registers it. The caller
+    /// holds [`steady`] since before it opened `fd`.
+    pub(crate) fn map(fd: OwnedFd, window: Window) -> io::Result<Self> {
+        let at = memory::map(fd.as_fd(), &window)?;
         let record = Arc::new(Record {
             fd,
             at,
-            len,
-            access,
+            window,
             spare: AtomicI32::new(-1),
             blind: AtomicBool::new(false),
             slot: AtomicU32::new(0),
@@ -90,9 +88,16 @@ impl User {
         self.0.at
     }
 
-    /// Whether a fork happened that the kernel could not be told about.
+    /// Whether this user's description may be somebody else's, too: after a fork that the kernel
+    /// could not be told about.
     pub(crate) fn is_blind(&self) -> bool {
         self.0.blind.load(Ordering::Relaxed)
+    }
+
+    /// Says that somebody else may have the same description, and that the kernel's answers about
+    /// this user mean nothing.
+    pub(crate) fn share_description(&self) {
+        self.0.blind.store(true, Ordering::Relaxed);
     }
 
     /// The byte that stands for this user; 0 for none.
@@ -129,7 +134,7 @@ impl User {
         records().remove(&record.at.addr().get());
         let record = Arc::into_inner(record).expect("only the registry had another one");
         // SAFETY: the mapping came from `memory::map`, and views into it borrow the user.
-        let ended = unsafe { memory::unmap(record.at, record.len) };
+        let ended = unsafe { memory::unmap(record.at, &record.window) };
         debug_assert!(ended.is_ok(), "the range was mapped");
         record.fd
     }
@@ -151,7 +156,7 @@ impl AsFd for User {
 
 impl Record {
     fn prepare(&self) {
-        let flags = match self.access {
+        let flags = match self.window.file_access() {
             Access::ReadOnly => OFlags::RDONLY,
             Access::ReadWrite => OFlags::RDWR,
         } | OFlags::CLOEXEC;
@@ -177,8 +182,13 @@ impl Record {
         let Some(spare) = self.take_spare() else {
             return;
         };
-        // SAFETY: the range is this user's mapping of the same file with the same access.
-        let mapped = unsafe { memory::replace(spare.as_fd(), self.at, self.len, self.access) };
+        // A private mapping holds what only this process has, and must stay. It keeps the parent's
+        // description, too, which costs nothing but that both look present until both are gone.
+        let mapped = match self.window.private {
+            true => Ok(()),
+            // SAFETY: the range is this user's shared mapping of the same window.
+            false => unsafe { memory::replace(spare.as_fd(), self.at, &self.window) },
+        };
         // SAFETY: takes two descriptor numbers that are open and a flag; the number of `self.fd`
         // stays valid throughout, only its description changes.
         let moved = unsafe { libc::dup3(spare.as_raw_fd(), self.fd.as_raw_fd(), libc::O_CLOEXEC) };

@@ -9,51 +9,114 @@ use rustix::mm::{self, MapFlags, ProtFlags};
 
 use crate::mapping::Access;
 
-fn protection(access: Access) -> ProtFlags {
-    match access {
-        Access::ReadOnly => ProtFlags::READ,
-        Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
+/// Which bytes of a file are mapped, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Where it begins in the file; any byte.
+    pub(crate) offset: u64,
+    /// How many bytes; they may reach past the end of the file, as address space for it to grow
+    /// into.
+    pub(crate) len: usize,
+    pub(crate) access: Access,
+    /// Writes stay in this process (`MAP_PRIVATE`).
+    pub(crate) private: bool,
+}
+
+impl Window {
+    /// The first `len` bytes, shared.
+    pub(crate) fn whole(len: usize, access: Access) -> Self {
+        Self {
+            offset: 0,
+            len,
+            access,
+            private: false,
+        }
+    }
+
+    /// How the file must be open. A private copy only reads it.
+    pub(crate) fn file_access(&self) -> Access {
+        match self.private {
+            true => Access::ReadOnly,
+            false => self.access,
+        }
+    }
+
+    /// How far into its first page it begins.
+    pub(crate) fn skew(&self) -> usize {
+        (self.offset % page_size() as u64) as usize
+    }
+
+    fn mapped_len(&self) -> io::Result<usize> {
+        self.len
+            .checked_add(self.skew())
+            .filter(|&len| isize::try_from(len).is_ok())
+            .ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    }
+
+    fn protection(&self) -> ProtFlags {
+        match self.access {
+            Access::ReadOnly => ProtFlags::READ,
+            Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
+        }
+    }
+
+    fn flags(&self) -> MapFlags {
+        match self.private {
+            true => MapFlags::PRIVATE,
+            // What is reserved is reserved in the file; only hugetlb files would reserve more.
+            false => MapFlags::SHARED | MapFlags::NORESERVE,
+        }
     }
 }
 
-/// Maps the first `len` bytes, shared. The mapping stays until [`unmap`].
-pub(crate) fn map(fd: BorrowedFd<'_>, len: usize, access: Access) -> io::Result<NonNull<u8>> {
+/// The size of a page.
+pub(crate) fn page_size() -> usize {
+    rustix::param::page_size()
+}
+
+/// Maps a window; answers where its first byte is. The mapping stays until [`unmap`].
+pub(crate) fn map(fd: BorrowedFd<'_>, window: &Window) -> io::Result<NonNull<u8>> {
+    let skew = window.skew();
     // SAFETY: the kernel chooses the address, so no memory in use is touched.
     let at = unsafe {
         mm::mmap(
             ptr::null_mut(),
-            len,
-            protection(access),
-            MapFlags::SHARED,
+            window.mapped_len()?,
+            window.protection(),
+            window.flags(),
             fd,
-            0,
+            window.offset - skew as u64,
         )
     }?;
-    Ok(NonNull::new(at.cast()).expect("the kernel maps nothing at address 0 unless asked"))
+    let first = at.cast::<u8>().wrapping_add(skew);
+    Ok(NonNull::new(first).expect("the kernel maps nothing at address 0 unless asked"))
 }
 
 /// Puts `fd` behind a mapping that exists, at the same address, in one step.
 ///
 /// # Safety
-/// `at` and `len` are a mapping of the same file, with the same access, owned by the caller.
+/// `at` came from [`map`] of the same file and window, shared and owned by the caller.
 pub(crate) unsafe fn replace(
     fd: BorrowedFd<'_>,
     at: NonNull<u8>,
-    len: usize,
-    access: Access,
+    window: &Window,
 ) -> io::Result<()> {
-    let flags = MapFlags::SHARED | MapFlags::FIXED;
+    let skew = window.skew();
+    let start = at.as_ptr().wrapping_sub(skew).cast();
+    let (len, offset) = (window.mapped_len()?, window.offset - skew as u64);
+    let (protection, flags) = (window.protection(), window.flags() | MapFlags::FIXED);
     // SAFETY: by the contract the range is the caller's own and shows the same bytes before and
     // after, so no reader can tell.
-    unsafe { mm::mmap(at.as_ptr().cast(), len, protection(access), flags, fd, 0) }?;
+    unsafe { mm::mmap(start, len, protection, flags, fd, offset) }?;
     Ok(())
 }
 
 /// Ends a mapping.
 ///
 /// # Safety
-/// `at` and `len` came from [`map`], and nothing points into the range any more.
-pub(crate) unsafe fn unmap(at: NonNull<u8>, len: usize) -> io::Result<()> {
+/// `at` came from [`map`] of this window, and nothing points into the range any more.
+pub(crate) unsafe fn unmap(at: NonNull<u8>, window: &Window) -> io::Result<()> {
+    let start = at.as_ptr().wrapping_sub(window.skew()).cast();
     // SAFETY: handed on.
-    Ok(unsafe { mm::munmap(at.as_ptr().cast(), len) }?)
+    Ok(unsafe { mm::munmap(start, window.mapped_len()?) }?)
 }

@@ -10,6 +10,7 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod lease;
 pub(crate) mod listing;
+pub(crate) mod memfd;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod semaphore_image;

@@ -19,6 +19,7 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,8 +31,8 @@ use crate::sys::process;
 /// The presence of those that are attached to a segment.
 const PRESENCE: u64 = 1 << 32;
 
-/// The presence of those that lock a semaphore: one byte each, from here on. See `slot.rs`.
-pub(super) const SLOTS: u64 = PRESENCE + 1;
+/// The presence of those that lock a semaphore: one byte each, from here on. See `posix/slot.rs`.
+pub(in crate::backend) const SLOTS: u64 = PRESENCE + 1;
 
 const PRESENCES: u64 = 1 << 16;
 
@@ -41,7 +42,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What became of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(in crate::backend) enum Outcome {
     Removed,
     /// Somebody uses the file.
     InUse,
@@ -50,13 +51,13 @@ pub(super) enum Outcome {
 }
 
 /// Says that `fd` stands for somebody who is attached.
-pub(super) fn be_present(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(in crate::backend) fn be_present(fd: BorrowedFd<'_>) -> io::Result<()> {
     lease::try_lock(fd, Hold::Shared, PRESENCE, 1).map(drop)
 }
 
 /// The same for a file that others may be about to remove; `false` if they have. A lease sees the
 /// description of one who comes; where there are none, charge keeps the two apart.
-pub(super) fn join(fd: BorrowedFd<'_>) -> io::Result<bool> {
+pub(in crate::backend) fn join(fd: BorrowedFd<'_>) -> io::Result<bool> {
     if lease::are_granted() {
         be_present(fd)?;
         return Ok(true);
@@ -75,22 +76,27 @@ pub(super) fn join(fd: BorrowedFd<'_>) -> io::Result<bool> {
 
 /// Says that `fd` no longer stands for anybody: explicitly, since a child that has not reached
 /// its exec yet may keep the description for a moment.
-pub(super) fn be_gone(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(in crate::backend) fn be_gone(fd: BorrowedFd<'_>) -> io::Result<()> {
     lease::unlock(fd, PRESENCE, PRESENCES)
 }
 
-pub(super) fn is_anybody_present(fd: BorrowedFd<'_>) -> io::Result<bool> {
+pub(in crate::backend) fn is_anybody_present(fd: BorrowedFd<'_>) -> io::Result<bool> {
     lease::is_locked(fd, PRESENCE, PRESENCES)
 }
 
 /// Whether nobody but the one who asks uses the file of `fd`, which has no mapping.
-pub(super) fn is_alone(fd: BorrowedFd<'_>, id: FileId) -> io::Result<bool> {
+pub(in crate::backend) fn is_alone(fd: BorrowedFd<'_>, id: FileId) -> io::Result<bool> {
     Ok(while_alone(fd, id, || Ok(()))?.is_some())
 }
 
 /// Removes `path` if it leads to `fd`'s file and nobody else has that open. Until it is done an
 /// opener waits, and then finds that the file has no name any more.
-pub(super) fn unlink_if_last(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::Result<Outcome> {
+pub(in crate::backend) fn unlink_if_last(
+    fd: BorrowedFd<'_>,
+    path: impl AsRef<Path>,
+    id: FileId,
+) -> io::Result<Outcome> {
+    let path = path.as_ref();
     let mut deadline = None;
     loop {
         if let Some(outcome) = try_unlink(fd, path, id)? {
@@ -120,7 +126,7 @@ pub(super) fn unlink_if_last(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::
 
 /// Does `then` while nobody else uses the file of `fd`, which has no mapping; `None` if somebody
 /// does. An opener waits until it is done.
-pub(super) fn while_alone<R>(
+pub(in crate::backend) fn while_alone<R>(
     fd: BorrowedFd<'_>,
     id: FileId,
     then: impl FnOnce() -> io::Result<R>,
@@ -152,11 +158,11 @@ fn while_found_alone<R>(
 }
 
 /// Removes the name if that can be decided now and in favour of removing.
-fn try_unlink(fd: BorrowedFd<'_>, path: &str, id: FileId) -> io::Result<Option<Outcome>> {
+fn try_unlink(fd: BorrowedFd<'_>, path: &Path, id: FileId) -> io::Result<Option<Outcome>> {
     while_alone(fd, id, || unlink_if_same(path, id))
 }
 
-fn unlink_if_same(path: &str, id: FileId) -> io::Result<Outcome> {
+fn unlink_if_same(path: &Path, id: FileId) -> io::Result<Outcome> {
     match file::status_of_name(path) {
         Ok(status) if status.id == id => match file::unlink(path) {
             Ok(()) => Ok(Outcome::Removed),

@@ -1,0 +1,141 @@
+//! Joining a file that exists, by its path or by a descriptor.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+use super::explain::{Squatted, explain};
+use super::last::{Outcome, be_present, is_alone, join, unlink_if_last};
+use super::segment::{Segment, lifetime_of, window};
+use crate::backend::{Lifetime, Origin, Orphans, Owners, Spec};
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::mapping::Access;
+use crate::sys::file::{self, Kind, Status};
+use crate::sys::fork::{self, User};
+
+/// How long a name without contents is given to get some. Qt sets the size a few microseconds
+/// after it made the name; one that died in between never does.
+const BIRTH_PATIENCE: Duration = Duration::from_millis(100);
+
+/// Attaches to a file that exists; `None` if it was an orphan and is removed.
+pub(in crate::backend) fn attach(path: &Path, spec: &Spec, op: Op) -> Result<Option<Segment>> {
+    let _steady = fork::steady();
+    let deadline = Instant::now() + BIRTH_PATIENCE;
+    loop {
+        match try_attach(path, spec) {
+            Ok(attached) => return Ok(attached),
+            Err(error) if is_unborn(&error) && Instant::now() < deadline => {
+                std::thread::yield_now();
+            }
+            Err(error) => return Err(explain(error, path, op)),
+        }
+    }
+}
+
+pub(super) fn is_unborn(error: &io::Error) -> bool {
+    let squatted = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Squatted>());
+    matches!(squatted, Some(Squatted::Empty))
+}
+
+fn try_attach(path: &Path, spec: &Spec) -> io::Result<Option<Segment>> {
+    let fd = file::open(path, spec.file_access())?;
+    let status = file::status(&fd)?;
+    check(&status, spec.trust)?;
+    let (window, size) = window(spec, status.size, spec.access)?;
+    let lifetime = lifetime_of(&status);
+    // A kept segment waits for users; only an ephemeral one without any is an orphan.
+    let origin = match (lifetime, spec.orphans) {
+        (Lifetime::Kept, _) => Origin::Attached,
+        (Lifetime::Ephemeral, Orphans::Remove) => {
+            match unlink_if_last(fd.as_fd(), path, status.id)? {
+                Outcome::Removed => return Ok(None),
+                Outcome::LeftToOthers => return Err(io::ErrorKind::NotFound.into()),
+                Outcome::InUse => Origin::Attached,
+            }
+        }
+        (Lifetime::Ephemeral, Orphans::Adopt) if is_alone(fd.as_fd(), status.id)? => {
+            Origin::Adopted
+        }
+        (Lifetime::Ephemeral, Orphans::Adopt) => Origin::Attached,
+    };
+    let user = User::map(fd, window)?;
+    if !join(user.as_fd())? {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(Some(Segment {
+        user,
+        path: Some(path.to_owned()),
+        id: status.id,
+        size: AtomicUsize::new(size),
+        mode: status.mode & 0o777,
+        lifetime,
+        origin,
+    }))
+}
+
+pub(super) fn check(status: &Status, trust: Owners) -> io::Result<()> {
+    match status.links {
+        // It lost its name between our looking it up and opening it.
+        0 => Err(io::ErrorKind::NotFound.into()),
+        _ => check_nameless(status, trust),
+    }
+}
+
+fn check_nameless(status: &Status, trust: Owners) -> io::Result<()> {
+    match status.kind {
+        Kind::Regular if !trust.admits(status.owner) => Err(Squatted::Owner(status.owner).into()),
+        Kind::Regular if status.size == 0 => Err(Squatted::Empty.into()),
+        Kind::Regular => Ok(()),
+        kind => Err(Squatted::by(kind).into()),
+    }
+}
+
+/// Attaches to the file of a descriptor.
+///
+/// The descriptor's open file description may be somebody else's as well, who duplicated or sent
+/// it, and then neither the kernel's count of users nor a lock would tell the two apart. So the
+/// file is opened once more.
+pub(in crate::backend) fn adopt(fd: OwnedFd, spec: &Spec, op: Op) -> Result<Segment> {
+    let _steady = fork::steady();
+    let this = PathBuf::from("the descriptor");
+    let said = |error| explain(error, &this, op);
+    let open = file::access_of(fd.as_fd()).map_err(said)?;
+    if open == Access::ReadOnly && spec.file_access() == Access::ReadWrite {
+        return Err(Error::new(op, ErrorKind::ReadOnly)
+            .detail("the descriptor is open for reading only")
+            .hint("attach it read-only"));
+    }
+    let status = file::status(&fd).map_err(said)?;
+    check_nameless(&status, spec.trust).map_err(said)?;
+    let (window, size) = window(spec, status.size, spec.access).map_err(said)?;
+    let path = file::path_of(fd.as_fd()).filter(|path| {
+        status.links > 0 && file::status_of_name(path).is_ok_and(|named| named.id == status.id)
+    });
+    let (fd, is_own) = match file::reopen(fd.as_fd(), spec.file_access()) {
+        Ok(own) => (own, true),
+        // Another user's file that was only lent, or no `/proc`.
+        Err(_) => (fd, false),
+    };
+    let user = User::map(fd, window).map_err(said)?;
+    if !is_own {
+        user.share_description();
+    }
+    // Some file systems have no locks; then it is as if it had come from somebody without shmkit.
+    let _ = be_present(user.as_fd());
+    Ok(Segment {
+        user,
+        path,
+        id: status.id,
+        size: AtomicUsize::new(size),
+        mode: status.mode & 0o777,
+        lifetime: match status.links {
+            0 => Lifetime::Ephemeral,
+            _ => lifetime_of(&status),
+        },
+        origin: Origin::Attached,
+    })
+}

@@ -1,0 +1,30 @@
+//! Segments that are files: what POSIX segments, mapped files and memfds have in common. A file is
+//! born complete before it has a name; the last one out removes what is marked to be removed.
+
+mod attach;
+mod birth;
+pub(in crate::backend) mod explain;
+pub(in crate::backend) mod last;
+mod memory;
+mod reclaim;
+mod segment;
+mod temporary;
+
+pub(in crate::backend) use attach::{adopt, attach};
+pub(in crate::backend) use birth::{create, create_from, create_unnamed, create_unnamed_from};
+pub(in crate::backend) use memory::{create as create_memory, create_from as create_memory_from};
+pub(in crate::backend) use reclaim::remove;
+pub(in crate::backend) use segment::Left;
+pub(crate) use segment::Segment;
+
+pub(crate) use temporary::{sweep, temporary_name};
+
+use std::path::Path;
+
+/// Where a file of a path lies.
+pub(in crate::backend) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}

@@ -1,0 +1,132 @@
+//! An attached file, and how it is left.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::explain::{Squatted, explain};
+use super::last::{Outcome, be_gone, unlink_if_last};
+use crate::backend::{Lifetime, Origin, Removal, Spec};
+use crate::error::{Op, Result};
+use crate::mapping::Access;
+use crate::sys::file::{FileId, Status};
+use crate::sys::fork::{self, User};
+use crate::sys::memory::Window;
+
+/// An attached segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(super) user: User,
+    /// `None` for one that never had a name, or lost it.
+    pub(super) path: Option<PathBuf>,
+    pub(super) id: FileId,
+    /// How many bytes of the mapping there are; the rest is address space to grow into.
+    pub(super) size: AtomicUsize,
+    pub(super) mode: u32,
+    pub(super) lifetime: Lifetime,
+    pub(super) origin: Origin,
+}
+
+/// What leaving came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::backend) enum Left {
+    /// It was the last one, and the name is gone.
+    Removed,
+    /// Others use it, or it stays.
+    Remains,
+    /// Somebody has removed the name before.
+    WithoutName,
+}
+
+impl Segment {
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        self.user.address()
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn mode(&self) -> u32 {
+        self.mode
+    }
+
+    pub(crate) fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Leaves the segment; the last one out removes its name.
+    pub(in crate::backend) fn leave(self, removal: Removal) -> Result<Left> {
+        let removes = match removal {
+            Removal::Always => true,
+            Removal::IfEphemeral => self.lifetime == Lifetime::Ephemeral,
+            Removal::Never => false,
+        };
+        let Self { user, path, id, .. } = self;
+        let _steady = fork::steady();
+        let blind = user.is_blind();
+        let fd = user.unmap();
+        let gone = be_gone(fd.as_fd());
+        let Some(path) = path else {
+            // Its last description takes it along.
+            return Ok(Left::Remains);
+        };
+        let outcome = gone.and_then(|()| match removes && !blind {
+            true => unlink_if_last(fd.as_fd(), &path, id),
+            false => Ok(Outcome::InUse),
+        });
+        match outcome {
+            Ok(Outcome::Removed) => Ok(Left::Removed),
+            Ok(Outcome::InUse) => Ok(Left::Remains),
+            Ok(Outcome::LeftToOthers) => Ok(Left::WithoutName),
+            Err(error) => Err(explain(error, &path, Op::Detach)),
+        }
+    }
+}
+
+impl AsFd for Segment {
+    /// The description that stands for this user; nobody else may get it.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.user.as_fd()
+    }
+}
+
+/// The part of a file that `spec` asks for, and how many bytes of it there are.
+pub(super) fn window(spec: &Spec, file_size: u64, access: Access) -> io::Result<(Window, usize)> {
+    let too_short = |needed| Squatted::Short {
+        has: file_size,
+        needed,
+    };
+    let left = match file_size.checked_sub(spec.offset) {
+        None | Some(0) => return Err(too_short(spec.offset.saturating_add(1)).into()),
+        Some(left) => left,
+    };
+    let size = match spec.length {
+        Some(0) => return Err(Squatted::NoBytes.into()),
+        Some(length) if length as u64 > left => {
+            return Err(too_short(spec.offset.saturating_add(length as u64)).into());
+        }
+        Some(length) => length,
+        None => usize::try_from(left).map_err(|_| io::ErrorKind::OutOfMemory)?,
+    };
+    let window = Window {
+        offset: spec.offset,
+        len: size.max(spec.capacity),
+        access,
+        private: spec.private,
+    };
+    Ok((window, size))
+}
+
+pub(super) fn lifetime_of(status: &Status) -> Lifetime {
+    match status.is_ephemeral() {
+        true => Lifetime::Ephemeral,
+        false => Lifetime::Kept,
+    }
+}
