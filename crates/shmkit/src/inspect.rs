@@ -18,28 +18,60 @@
 //! # Ok(()) }
 //! ```
 
-pub use crate::backend::{Holder, Place, SegmentInfo, State};
+mod filter;
+
+pub use crate::backend::{
+    Holder, Holders, Kind, LockInfo, LockUser, Place, Resident, ResidentBy, SegmentInfo, State,
+};
+pub use filter::{Filter, SortBy};
 
 use crate::backend;
 use crate::error::Result;
 use crate::key::NativeIpcKey;
 
-/// All segments of all key types, in no particular order.
+/// All segments of the machine, in no particular order; see [`Filter`] for some of them, and
+/// [`SortBy`] for an order.
 ///
-/// It takes one look at every process, however many segments there are. A process that only has a
-/// segment open, without having it mapped, is not among the [holders](SegmentInfo::holders); see
-/// [`info`].
+/// It takes one look at every process, however many segments there are.
 ///
 /// # Errors
 /// [`Unsupported`](crate::ErrorKind::Unsupported) where segments cannot be listed.
 ///
 /// # Platform-specific behavior
-/// On Linux these are the files in `/dev/shm` except for semaphores, and the System V segments of
-/// this IPC namespace.
+/// On Linux these are the files in `/dev/shm` except for semaphores, the System V segments of
+/// this IPC namespace, and what processes have that no key leads to: memfds, memory that they
+/// share with their forks, files that somebody has mapped to share and write, segments whose name
+/// is removed, and those of other namespaces. An ordinary user is told of the latter only as far
+/// as its own processes have them.
 #[doc(alias = "ipcs")]
 #[doc(alias = "lsof")]
 pub fn list() -> Result<Vec<SegmentInfo>> {
     backend::list()
+}
+
+/// Who has a segment mapped or open, and who has its lock and waits for it.
+///
+/// ```
+/// use shmkit::{SharedMemory, inspect, key::NativeIpcKey};
+///
+/// # fn main() -> shmkit::Result<()> {
+/// # let name = format!("shmkit-doc-holders-{}", std::process::id());
+/// # let key = NativeIpcKey::platform_safe(&name);
+/// # if cfg!(target_os = "linux") {
+/// let segment = SharedMemory::create(&key, 4096)?;
+/// let holders = inspect::holders(&key)?;
+/// for process in &holders.processes {
+///     println!("{} {} since {:?}", process.pid, process.program, process.since);
+/// }
+/// # assert!(holders.processes.iter().any(|process| process.pid == std::process::id()));
+/// # }
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// As [`info`].
+pub fn holders(key: &NativeIpcKey) -> Result<Holders> {
+    backend::holders(key)
 }
 
 /// The segment that a key leads to, without attaching to it.

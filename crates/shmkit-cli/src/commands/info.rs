@@ -4,11 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use comfy_table::Cell;
-use serde::Serialize;
-use shmkit::inspect::{self, Holder, Place, SegmentInfo};
-use shmkit::key::KeyRules;
-use shmkit::{Access, Lifetime};
+use shmkit::inspect::{self, Place, SegmentInfo};
 
+use super::facts::{Facts, access, lifetime, lock};
 use crate::args::Info;
 use crate::key;
 use crate::output::{self, age, bytes, number, row, shown, table};
@@ -22,91 +20,12 @@ pub(crate) fn run(args: Info) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A segment in JSON: what the tables show, in raw numbers and names.
-#[derive(Debug, Serialize)]
-pub(crate) struct Facts {
-    r#type: String,
-    key: Option<String>,
-    path: Option<String>,
-    ipc_key: Option<u32>,
-    ipc_id: Option<i32>,
-    size: u64,
-    owner: Option<String>,
-    owner_id: u32,
-    /// In octal, as `chmod` takes it: what is a number there would be none in JSON.
-    mode: String,
-    /// Seconds since the epoch.
-    created: Option<f64>,
-    age: Option<f64>,
-    lifetime: &'static str,
-    attached: Option<u64>,
-    complete: bool,
-    state: String,
-    reason: String,
-    lock: Option<String>,
-    holders: Vec<HolderFacts>,
-}
-
-#[derive(Debug, Serialize)]
-struct HolderFacts {
-    pid: u32,
-    program: String,
-    attached: u64,
-    access: Option<&'static str>,
-}
-
-impl Facts {
-    pub(crate) fn of(info: &SegmentInfo) -> Self {
-        let (path, ipc_key, ipc_id) = match &info.place {
-            Place::SystemV {
-                ipc_key,
-                id,
-                key_file,
-                ..
-            } => (key_file.as_ref(), Some(*ipc_key), Some(*id)),
-            Place::Posix { path, .. } => (Some(path), None, None),
-            _ => (None, None, None),
-        };
-        let age = info.created.and_then(|created| created.elapsed().ok());
-        Self {
-            r#type: type_of(info),
-            key: info.key.as_ref().map(ToString::to_string),
-            path: path.map(|path| path.to_string_lossy().into_owned()),
-            ipc_key,
-            ipc_id,
-            size: info.size,
-            owner: info.owner_name.clone(),
-            owner_id: info.owner,
-            mode: format!("{:04o}", info.mode),
-            created: info.created.map(output::unix_time),
-            age: age.map(|age| age.as_secs_f64()),
-            lifetime: lifetime(info),
-            attached: info.attached,
-            complete: info.complete,
-            state: info.state.to_string(),
-            reason: info.reason.clone(),
-            lock: lock(info),
-            holders: info.holders.iter().map(HolderFacts::of).collect(),
-        }
-    }
-}
-
-impl HolderFacts {
-    fn of(holder: &Holder) -> Self {
-        Self {
-            pid: holder.pid,
-            program: holder.program.clone(),
-            attached: holder.attached,
-            access: holder.access.map(access),
-        }
-    }
-}
-
 /// The name of a segment's type.
 pub(crate) fn type_of(info: &SegmentInfo) -> String {
-    info.place
-        .key_type()
-        .map_or_else(|| "systemv".to_owned(), |key_type| key_type.to_string())
+    info.place.key_type().map_or_else(
+        || info.place.name().to_owned(),
+        |key_type| key_type.to_string(),
+    )
 }
 
 /// How a segment is called, fit to be shown.
@@ -121,28 +40,9 @@ pub(crate) fn name_of(info: &SegmentInfo) -> String {
 pub(crate) fn owner_of(info: &SegmentInfo) -> String {
     match &info.owner_name {
         Some(name) => shown(name),
+        None if info.owner == u32::MAX => "?".to_owned(),
         None => info.owner.to_string(),
     }
-}
-
-fn lifetime(info: &SegmentInfo) -> &'static str {
-    match info.lifetime {
-        Lifetime::Ephemeral => "ephemeral",
-        Lifetime::Kept => "kept",
-    }
-}
-
-fn access(access: Access) -> &'static str {
-    match access {
-        Access::ReadOnly => "read-only",
-        Access::ReadWrite => "read-write",
-    }
-}
-
-/// The key of a segment's lock.
-fn lock(info: &SegmentInfo) -> Option<String> {
-    let key = info.key.as_ref()?;
-    Some(KeyRules::of_this_process().semaphore_key(key).to_string())
 }
 
 fn text(info: &SegmentInfo) -> String {

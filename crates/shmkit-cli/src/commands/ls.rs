@@ -6,7 +6,8 @@ use anyhow::Result;
 use comfy_table::{Cell, Color};
 use shmkit::inspect::{self, SegmentInfo, State};
 
-use super::info::{Facts, name_of, owner_of, type_of};
+use super::facts::Facts;
+use super::info::{name_of, owner_of, type_of};
 use crate::args::Ls;
 use crate::output::{self, age, bytes, number, row, table};
 

@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod doctor;
+mod facts;
 pub(crate) mod get;
 pub(crate) mod info;
 pub(crate) mod key;
@@ -20,7 +21,7 @@ use shmkit::{Detached, Lifetime, Options, SharedMemory, inspect};
 use crate::args::New;
 use crate::output;
 use crate::signals::End;
-use info::Facts;
+use facts::Facts;
 
 /// Makes a segment as `create` and `put` are told to, prints its key, and holds it if it is to be
 /// held.

@@ -9,8 +9,7 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::{
-    Detached, Grant, InUse, Lifetime, Origin, Owners, Removal, SegmentInfo, Spec, Suspect, Target,
-    unsupported,
+    Detached, Grant, InUse, Lifetime, Origin, Owners, Removal, Spec, Suspect, Target, unsupported,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
@@ -88,16 +87,6 @@ pub(crate) fn create_from(
     op: Op,
 ) -> Result<(Segment, Option<Semaphore>)> {
     Err(unsupported_target(target, op))
-}
-
-/// All segments.
-pub(crate) fn list() -> Result<Vec<SegmentInfo>> {
-    Err(Error::new(Op::Inspect, ErrorKind::Unsupported).detail("segments cannot be listed here"))
-}
-
-/// The segment of a key.
-pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
-    Err(unsupported(key, Op::Inspect))
 }
 
 impl Segment {

@@ -1,6 +1,5 @@
 //! Segments and semaphores of the types that Unix systems have.
 
-use std::collections::HashMap;
 use std::io::{self, Read};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
@@ -9,13 +8,11 @@ use std::time::Duration;
 
 use super::file::Left;
 use super::{
-    Detached, Grant, Holder, InUse, Lifetime, Origin, Owners, Removal, SegmentInfo, Spec, Suspect,
-    Target, file, posix, system_v, unsupported,
+    Detached, Grant, InUse, Lifetime, Origin, Owners, Removal, Spec, Suspect, Target, file, posix,
+    system_v, unsupported,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
-use crate::mapping::Access;
-use crate::sys::process;
 
 /// An attached segment.
 #[derive(Debug)]
@@ -215,52 +212,6 @@ pub(crate) fn remove(key: &NativeIpcKey, spec: &Spec, in_use: InUse) -> Result<(
         KeyType::PosixRealtime => posix::segment::remove(key, in_use),
         KeyType::SystemV(_) => system_v::segment::remove(key, spec, in_use),
         KeyType::Windows => Err(unsupported(key, Op::Remove)),
-    }
-}
-
-/// All segments, and who uses them, by one look at all processes.
-pub(crate) fn list() -> Result<Vec<SegmentInfo>> {
-    let look = || {
-        let everybody = process::mappings_on(posix::survey::device())?;
-        let mut found = posix::survey::list(&everybody)?;
-        found.extend(system_v::survey::list(&everybody)?);
-        Ok(found)
-    };
-    let mut found = look().map_err(|error| Error::os(Op::Inspect, error))?;
-    let mut names = HashMap::new();
-    for segment in &mut found {
-        let name = names
-            .entry(segment.owner)
-            .or_insert_with(|| crate::sys::user::name(segment.owner));
-        segment.owner_name.clone_from(name);
-    }
-    Ok(found)
-}
-
-/// The segment of a key, and who uses it.
-pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
-    let mut found = match key.key_type() {
-        KeyType::PosixRealtime => posix::survey::find(key),
-        KeyType::SystemV(_) => system_v::survey::find(key),
-        KeyType::Windows => Err(unsupported(key, Op::Inspect)),
-    }?;
-    found.owner_name = crate::sys::user::name(found.owner);
-    Ok(found)
-}
-
-impl From<&process::Holder> for Holder {
-    fn from(process: &process::Holder) -> Self {
-        let access = if process.writes {
-            Access::ReadWrite
-        } else {
-            Access::ReadOnly
-        };
-        Self {
-            pid: process.pid,
-            program: process.program.clone(),
-            attached: process.attached,
-            access: (process.mappings > 0).then_some(access),
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be told about a segment by looking at it.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -22,9 +23,14 @@ pub struct SegmentInfo {
     pub key: Option<NativeIpcKey>,
     /// Where the operating system has it.
     pub place: Place,
-    /// The size in bytes.
+    /// What made it, as far as that shows.
+    pub kind: Kind,
+    /// The size in bytes. Of one that is only known by its mappings ([`Place::Memfd`] and others,
+    /// seen by an ordinary user) it is what is mapped.
     pub size: u64,
-    /// The user that it belongs to.
+    /// How much of it takes memory, if that can be told.
+    pub resident: Option<Resident>,
+    /// The user that it belongs to; of one that is only known by its mappings, `u32::MAX`.
     pub owner: u32,
     /// That user's name, if there is one.
     pub owner_name: Option<String>,
@@ -42,7 +48,8 @@ pub struct SegmentInfo {
     /// segments it is a lower bound unless the look was [complete](Self::complete); for System V
     /// it is the kernel's own count.
     pub attached: Option<u64>,
-    /// The processes that use it, as far as they can be seen.
+    /// The processes that use it, as far as they can be seen. [`holders`](crate::inspect::holders)
+    /// tells more about each.
     pub holders: Vec<Holder>,
     /// Whether the look overlooked no process. One in a PID namespace sees only those inside, and
     /// an ordinary user only its own.
@@ -53,15 +60,93 @@ pub struct SegmentInfo {
     pub reason: String,
 }
 
+/// How much of a segment takes memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resident {
+    /// Bytes, in whole pages.
+    pub bytes: u64,
+    /// Of what lies in memory: bytes that lie in the swap space, where that is counted apart.
+    pub swapped: Option<u64>,
+    /// Who counted.
+    pub by: ResidentBy,
+}
+
+/// Who counted how much of a segment takes memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResidentBy {
+    /// The file system's blocks (`st_blocks`): pages that the file has, in memory or swapped.
+    Blocks,
+    /// The kernel's table of System V segments (`/proc/sysvipc/shm`).
+    Table,
+    /// The page cache (`cachestat(2)`): pages of a file of a disk that lie in memory.
+    PageCache,
+}
+
+/// What made a segment, as far as that shows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// shmkit, with bytes that tell nothing about themselves.
+    Raw,
+    /// shmkit, with a header that says which type it holds.
+    #[non_exhaustive]
+    Typed {
+        /// The type's name, where the header tells it.
+        type_name: Option<String>,
+    },
+    /// `QSharedMemory`, by its name or its key file.
+    Qt,
+    /// Python's `multiprocessing`, by its name.
+    Python,
+    /// Boost.Interprocess's managed memory, by its first bytes.
+    Boost,
+    /// iceoryx2, by its name.
+    Iceoryx2,
+    /// Anything else, also Qt's with the platform-safe key of a name that somebody chose.
+    Unknown,
+}
+
+impl Kind {
+    /// One word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Typed { .. } => "typed",
+            Self::Qt => "qt",
+            Self::Python => "python",
+            Self::Boost => "boost",
+            Self::Iceoryx2 => "iceoryx2",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The [name](Kind::name), and that of the type: `typed Frame`.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Typed {
+                type_name: Some(name),
+            } => write!(f, "typed {name}"),
+            other => f.write_str(other.name()),
+        }
+    }
+}
+
 /// Where the operating system has a segment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Place {
     /// A file of the memory file system.
     #[non_exhaustive]
     Posix {
-        /// Its path.
+        /// Its path. One of another mount namespace, as containers have it, is seen through a
+        /// process there: `/proc/PID/root/dev/shm/cam0`.
         path: PathBuf,
+        /// It has no name any more, and goes with its last user.
+        removed: bool,
     },
     /// An entry in the kernel's table.
     #[non_exhaustive]
@@ -72,33 +157,86 @@ pub enum Place {
         id: i32,
         /// The file that the key was made of, where it was found.
         key_file: Option<PathBuf>,
+        /// The IPC namespace that the key and the id belong to, if it is not this one's.
+        namespace: Option<u64>,
+    },
+    /// Memory without a name in any directory (`memfd_create`).
+    #[non_exhaustive]
+    Memfd {
+        /// The name that its maker gave it, which need not be the only one of this name.
+        name: OsString,
+        /// What tells it from others.
+        inode: u64,
+        /// A process's way to it, by which it can be opened: `/proc/PID/fd/N`.
+        door: PathBuf,
+    },
+    /// A file that processes have mapped and share.
+    #[non_exhaustive]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// It has no name any more, and goes with its last user.
+        removed: bool,
+        /// What tells it from others on its device.
+        inode: u64,
+        /// A process's way to it.
+        door: PathBuf,
+    },
+    /// Memory that a process shares with its forks (`MAP_ANONYMOUS`).
+    #[non_exhaustive]
+    Anonymous {
+        /// What tells it from others.
+        inode: u64,
+        /// A process's way to it.
+        door: PathBuf,
     },
 }
 
 impl Place {
-    /// The type of the keys that lead there; `None` for a System V key without a project id.
+    /// The type of the keys that lead there; `None` for a System V key without a project id, and
+    /// for what has no key.
     pub fn key_type(&self) -> Option<KeyType> {
         match *self {
             Self::Posix { .. } => Some(KeyType::PosixRealtime),
             Self::SystemV { ipc_key, .. } => {
                 ProjectId::new((ipc_key >> 24) as u8).map(KeyType::SystemV)
             }
+            Self::Memfd { .. } | Self::File { .. } | Self::Anonymous { .. } => None,
+        }
+    }
+
+    /// One word for what it is: `posix`, `systemv`, `memfd`, `file` or `anonymous`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Posix { .. } => "posix",
+            Self::SystemV { .. } => "systemv",
+            Self::Memfd { .. } => "memfd",
+            Self::File { .. } => "file",
+            Self::Anonymous { .. } => "anonymous",
         }
     }
 }
 
-/// The path, or the key and the id: `/dev/shm/cam0`, `0x5101a2b3 (id 7)`.
+/// The path, or the key and the id: `/dev/shm/cam0`, `0x5101a2b3 (id 7)`, `frames (inode 9)`.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Posix { path } => path.display().fmt(f),
+            Self::Posix { path, removed } | Self::File { path, removed, .. } => {
+                path.display().fmt(f)?;
+                f.write_str(if *removed { " (removed)" } else { "" })
+            }
             Self::SystemV { ipc_key, id, .. } => write!(f, "{ipc_key:#010x} (id {id})"),
+            Self::Memfd { name, inode, .. } => write!(f, "{} (inode {inode})", name.display()),
+            Self::Anonymous { inode, .. } => write!(f, "inode {inode}"),
         }
     }
 }
 
 /// A process that uses a segment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// [`list`](crate::inspect::list) tells the pid, the program and how it is attached; what takes a
+/// closer look at the process is `None` there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
     /// The process, as seen from this PID namespace.
@@ -109,6 +247,66 @@ pub struct Holder {
     pub attached: u64,
     /// How it is attached.
     pub access: Option<Access>,
+    /// How many descriptors of it the process has open.
+    pub descriptors: u64,
+    /// What the descriptors are open for.
+    pub opened: Option<Access>,
+    /// The user that the process acts as.
+    pub user: Option<u32>,
+    /// That user's name, if there is one.
+    pub user_name: Option<String>,
+    /// When the process began; it cannot have had the segment before.
+    pub since: Option<SystemTime>,
+    /// The PID namespace that it lives in, by number (`readlink /proc/PID/ns/pid`).
+    pub pid_namespace: Option<u64>,
+    /// What it is called in there, if that is another one than this process's.
+    pub pid_inside: Option<u32>,
+    /// The container that its control group is named after.
+    pub container: Option<String>,
+}
+
+/// Who uses a segment and its lock.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Holders {
+    /// The processes that have it mapped or open, as far as they can be seen.
+    pub processes: Vec<Holder>,
+    /// Whether the look overlooked no process, as in [`SegmentInfo::complete`].
+    pub complete: bool,
+    /// Its lock; `None` if it has none: nobody has ever taken it, or there can be none.
+    pub lock: Option<LockInfo>,
+}
+
+/// A segment's lock, as it looked a moment ago.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LockInfo {
+    /// The key that leads to it.
+    pub key: NativeIpcKey,
+    /// Whether somebody has it; `None` if this user may not look.
+    pub held: Option<bool>,
+    /// Who has it, or who may have it if `held_by_one_of`.
+    pub holders: Vec<LockUser>,
+    /// `holders` are those that can have it, and not known to.
+    pub held_by_one_of: bool,
+    /// One who had it died and the next one who takes it will be told.
+    pub owner_died: bool,
+    /// How many wait for it, if that is counted.
+    pub waiting: Option<u64>,
+    /// Who waits, as far as that can be told: by the system call that their threads are in.
+    pub waiters: Vec<LockUser>,
+    /// All that in words.
+    pub reason: String,
+}
+
+/// A process that has a lock, or waits for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LockUser {
+    /// The process, as seen from this PID namespace.
+    pub pid: u32,
+    /// The name of its program.
+    pub program: String,
 }
 
 /// Whether a segment is in use.

@@ -9,6 +9,10 @@ mod file;
 )]
 mod info;
 #[cfg(target_os = "linux")]
+mod kind;
+#[cfg(target_os = "linux")]
+mod nameless;
+#[cfg(target_os = "linux")]
 mod posix;
 #[cfg(target_os = "linux")]
 mod system_v;
@@ -22,12 +26,15 @@ mod any;
 #[path = "any_none.rs"]
 mod any;
 
+#[cfg_attr(not(target_os = "linux"), path = "survey_none.rs")]
+mod survey;
+
 pub(crate) mod backoff;
 mod target;
 
 pub(crate) use any::{
-    Presence, Segment, Semaphore, Taken, Ticket, attach, create, create_from, explain, find,
-    is_supported, list, name_suspects, remove, remove_file, sweep, temporary_name,
+    Presence, Segment, Semaphore, Taken, Ticket, attach, create, create_from, explain,
+    is_supported, name_suspects, remove, remove_file, sweep, temporary_name,
 };
 #[cfg(unix)]
 pub(crate) use any::{adopt, target_of};
@@ -36,7 +43,11 @@ pub(crate) use any::{semaphore_mode, user_name};
 
 pub(crate) use target::Target;
 
-pub use info::{Holder, Place, SegmentInfo, State};
+pub(crate) use survey::{find, holders, list};
+
+pub use info::{
+    Holder, Holders, Kind, LockInfo, LockUser, Place, Resident, ResidentBy, SegmentInfo, State,
+};
 
 use crate::error::{Error, ErrorKind, Op};
 use crate::key::{KeyRules, KeyType, NativeIpcKey};

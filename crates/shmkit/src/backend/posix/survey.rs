@@ -4,6 +4,8 @@
 //! the kernel asked for its word; that needs the segment opened for some microseconds, in which
 //! another user that leaves would find that it is not the last one.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -12,110 +14,163 @@ use super::name::segment_path;
 use crate::backend::file::explain::{Squatted, explain};
 use crate::backend::file::last::is_anybody_present;
 use crate::backend::info::with_legacy_key;
-use crate::backend::{Lifetime, Place, SegmentInfo, State};
+use crate::backend::survey::{holders_in, holders_of};
+use crate::backend::{
+    Holder, Kind, Lifetime, Place, Resident, ResidentBy, SegmentInfo, State, kind,
+};
 use crate::error::{Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
 use crate::mapping::Access;
-use crate::sys::file::{self, Kind, MEMORY_DIRECTORY, Status, TEMPORARY_PREFIX};
+use crate::sys::census::{Census, Object};
+use crate::sys::file::{self, FileId, MEMORY_DIRECTORY, Status, TEMPORARY_PREFIX};
 use crate::sys::fork;
 use crate::sys::lease::{self, Users};
-use crate::sys::listing;
-use crate::sys::process::{self, Holder, Mapped, Mappings};
+use crate::sys::listing::{self, Look};
+use crate::sys::process;
 
 /// The names of semaphores begin so.
-const SEMAPHORE_PREFIX: &str = "sem.";
+pub(crate) const SEMAPHORE_PREFIX: &str = "sem.";
 
 /// The device that all POSIX segments lie on.
-pub(crate) fn device() -> u64 {
-    file::status_of_path(MEMORY_DIRECTORY).map_or(0, |status| status.id.device)
+pub(crate) fn device() -> Option<u64> {
+    let status = file::status_of_path(MEMORY_DIRECTORY).ok()?;
+    Some(status.id.device)
 }
 
-/// All segments.
-pub(crate) fn list(everybody: &Mappings) -> io::Result<Vec<SegmentInfo>> {
-    let names = match listing::names_in(MEMORY_DIRECTORY) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        names => names?,
-    };
+/// All segments, and the files of all names in the directory, of whatever they are.
+pub(crate) fn list(census: &Census) -> io::Result<(Vec<SegmentInfo>, HashSet<FileId>)> {
+    let mut named = HashSet::new();
     let mut found = Vec::new();
-    for (name, _) in names {
-        let text = name.to_str();
-        if text.is_some_and(|text| {
-            text.starts_with(SEMAPHORE_PREFIX) || text.starts_with(TEMPORARY_PREFIX)
-        }) {
-            continue;
-        }
-        let key = text.map(|text| with_legacy_key(&format!("/{text}"), KeyType::PosixRealtime));
-        let path = Path::new(MEMORY_DIRECTORY).join(&name);
-        // Gone meanwhile, or no segment.
-        let Ok(status) = listing::status_of(&path) else {
+    let directory = match listing::open_directory(MEMORY_DIRECTORY) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((found, named)),
+        directory => directory?,
+    };
+    for (name, _) in listing::names_in(MEMORY_DIRECTORY)? {
+        // Gone meanwhile.
+        let Ok(look) = listing::look_in(&directory, &name) else {
             continue;
         };
-        if status.kind == Kind::Regular {
-            let holders = everybody.of(Mapped::File(status.id));
-            found.extend(describe(key, path, &status, holders, everybody.complete));
+        named.insert(look.status.id);
+        if look.status.kind != file::Kind::Regular || !may_be_segment(&name) {
+            continue;
         }
+        let key = name
+            .to_str()
+            .map(|text| with_legacy_key(&format!("/{text}"), KeyType::PosixRealtime));
+        let object = Object::File(look.status.id);
+        let sight = Sight {
+            key,
+            path: Path::new(MEMORY_DIRECTORY).join(&name),
+            look,
+            holders: holders_in(census, object),
+            complete: census.complete,
+        };
+        found.extend(sight.describe());
     }
-    Ok(found)
+    Ok((found, named))
+}
+
+/// Whether a name in the directory is not one that semaphores or newborn files have.
+pub(crate) fn may_be_segment(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    !name.starts_with(SEMAPHORE_PREFIX.as_bytes()) && !name.starts_with(TEMPORARY_PREFIX.as_bytes())
 }
 
 /// The segment of a key.
 pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
     let path = segment_path(key, Op::Inspect)?;
     let look = || {
-        let status = file::status_of_name(&path)?;
-        if status.kind != Kind::Regular {
-            return Err(Squatted::by(status.kind).into());
+        let look = listing::look_at(Path::new(&path))?;
+        if look.status.kind != file::Kind::Regular {
+            return Err(Squatted::by(look.status.kind).into());
         }
-        let holders = process::holders_of(status.id)?;
-        let key = Some(key.clone());
-        let path = PathBuf::from(&path);
-        describe(key, path, &status, &holders.found, holders.complete)
+        let holders = process::holders_of(look.status.id)?;
+        let sight = Sight {
+            key: Some(key.clone()),
+            path: PathBuf::from(&path),
+            look,
+            holders: holders_of(holders.found),
+            complete: holders.complete,
+        };
+        sight
+            .describe()
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     };
     look().map_err(|error| explain(error, &path, Op::Inspect).on(key))
 }
 
-/// `None` if it is gone meanwhile.
-fn describe(
+/// A segment as it was seen from outside.
+struct Sight {
     key: Option<NativeIpcKey>,
     path: PathBuf,
-    status: &Status,
-    holders: &[Holder],
+    look: Look,
+    holders: Vec<Holder>,
     complete: bool,
-) -> Option<SegmentInfo> {
-    let lifetime = if status.is_ephemeral() {
-        Lifetime::Ephemeral
-    } else {
-        Lifetime::Kept
-    };
-    let seen: u64 = holders.iter().map(|holder| holder.attached).sum();
-    let uses = if !holders.is_empty() {
-        Uses::Seen
-    } else if lifetime == Lifetime::Ephemeral || !complete {
-        ask(&path, status)?
-    } else {
-        Uses::None
-    };
-    let (state, reason) = judge(uses, lifetime, status.size, holders);
-    let known = complete || seen > 0;
-    Some(SegmentInfo {
-        key,
-        size: status.size,
-        owner: status.owner,
-        owner_name: None,
-        mode: status.mode & 0o777,
-        created: listing::born(&path),
-        place: Place::Posix { path },
-        lifetime,
-        attached: match uses {
-            Uses::None => Some(0),
-            Uses::Seen | Uses::Hidden | Uses::Untold(_) => known.then_some(seen),
-        },
-        holders: holders.iter().map(Into::into).collect(),
-        complete: complete || matches!(uses, Uses::None),
-        state,
-        reason,
-    })
+}
+
+impl Sight {
+    /// `None` if it is gone meanwhile.
+    fn describe(self) -> Option<SegmentInfo> {
+        let Self {
+            key,
+            path,
+            look:
+                Look {
+                    status,
+                    blocks,
+                    born,
+                },
+            holders,
+            complete,
+        } = self;
+        let lifetime = if status.is_ephemeral() {
+            Lifetime::Ephemeral
+        } else {
+            Lifetime::Kept
+        };
+        let mut seen = None;
+        if !holders.is_empty() {
+            seen = Some(Uses::Seen);
+        } else if lifetime == Lifetime::Kept && complete {
+            seen = Some(Uses::None);
+        }
+        let name = path.file_name().unwrap_or_default();
+        let kind = kind::by_name(name.as_encoded_bytes());
+        let (kind, uses) = match (kind, seen) {
+            (Some(kind), Some(uses)) => (kind, uses),
+            (kind, uses) => open(&path, &status, kind, uses)?,
+        };
+        let (state, reason) = judge(uses, lifetime, status.size, &holders);
+        let attached: u64 = holders.iter().map(|holder| holder.attached).sum();
+        let known = complete || attached > 0;
+        Some(SegmentInfo {
+            key,
+            kind,
+            size: status.size,
+            resident: Some(Resident {
+                bytes: blocks,
+                swapped: None,
+                by: ResidentBy::Blocks,
+            }),
+            owner: status.owner,
+            owner_name: None,
+            mode: status.mode & 0o777,
+            created: born,
+            place: Place::Posix {
+                path,
+                removed: false,
+            },
+            lifetime,
+            attached: match uses {
+                Uses::None => Some(0),
+                Uses::Seen | Uses::Hidden | Uses::Untold(_) => known.then_some(attached),
+            },
+            holders,
+            complete: complete || matches!(uses, Uses::None),
+            state,
+            reason,
+        })
+    }
 }
 
 /// What is known about the users of a segment.
@@ -135,7 +190,7 @@ fn judge(uses: Uses, lifetime: Lifetime, size: u64, holders: &[Holder]) -> (Stat
     const EMPTY: &str = "it is empty: its creator is at work, or died half-way";
     let (state, reason) = match (uses, lifetime) {
         (Uses::Seen, _) => {
-            let mapped = holders.iter().filter(|holder| holder.mappings > 0).count();
+            let mapped = holders.iter().filter(|holder| holder.attached > 0).count();
             let reason = match (mapped, holders.len()) {
                 (0, 1) => "a process has it open".to_owned(),
                 (0, open) => format!("{open} processes have it open"),
@@ -166,23 +221,42 @@ fn judge(uses: Uses, lifetime: Lifetime, size: u64, holders: &[Holder]) -> (Stat
     (state, reason.to_owned())
 }
 
-/// Asks the kernel whether anybody has the file; `None` if it is gone.
-fn ask(path: &Path, status: &Status) -> Option<Uses> {
-    let path = path.to_str()?;
+/// Opens the file for what is not known yet: what its first bytes tell, and whether anybody has it
+/// by the kernel's word. `None` if it is gone.
+fn open(
+    path: &Path,
+    status: &Status,
+    kind: Option<Kind>,
+    uses: Option<Uses>,
+) -> Option<(Kind, Uses)> {
+    let guess = || match status.is_ephemeral() {
+        true => Kind::Raw,
+        false => Kind::Unknown,
+    };
+    let untold = (
+        kind.clone().unwrap_or_else(guess),
+        uses.unwrap_or(Uses::Untold(
+            "nobody is seen to use it, and this user may not open it to ask the kernel",
+        )),
+    );
+    let Some(text) = path.to_str() else {
+        return Some(untold);
+    };
     let _steady = fork::steady();
-    let fd = match file::open(path, Access::ReadOnly) {
+    let fd = match file::open(text, Access::ReadOnly) {
         Ok(fd) => fd,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(_) => {
-            return Some(Uses::Untold(
-                "nobody is seen to use it, and this user may not open it to ask the kernel",
-            ));
-        }
+        Err(_) => return Some(untold),
     };
-    if file::status(&fd).is_ok_and(|now| now.id != status.id || now.links == 0) {
+    if uses.is_none() && file::status(&fd).is_ok_and(|now| now.id != status.id || now.links == 0) {
         return None;
     }
-    Some(match lease::users(fd.as_fd()) {
+    let kind = kind.unwrap_or_else(|| {
+        let mut start = [0; kind::START];
+        let read = file::read_from(fd.as_fd(), 0, &mut start).unwrap_or(0);
+        kind::by_start(&start[..read], status.size, status.is_ephemeral())
+    });
+    let uses = uses.unwrap_or_else(|| match lease::users(fd.as_fd()) {
         Ok(Users::OnlyMe(_)) => Uses::None,
         Ok(Users::Others) => Uses::Hidden,
         Ok(Users::Unknown) if is_anybody_present(fd.as_fd()).unwrap_or(false) => Uses::Hidden,
@@ -193,5 +267,6 @@ fn ask(path: &Path, status: &Status) -> Option<Uses> {
         _ => Uses::Untold(
             "nobody is seen to use it, and the kernel answers that only to its owner and root",
         ),
-    })
+    });
+    Some((kind, uses))
 }

@@ -9,21 +9,22 @@ use std::path::{Path, PathBuf};
 use super::key_file::{self, KeyFile};
 use super::segment::explain_missing;
 use crate::backend::info::with_legacy_key;
-use crate::backend::{Lifetime, Place, SegmentInfo, State};
+use crate::backend::survey::holders_in;
+use crate::backend::{Kind, Lifetime, Place, Resident, ResidentBy, SegmentInfo, State, kind};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey, ProjectId};
-use crate::sys::file::Kind;
+use crate::sys::census::{self, Census};
+use crate::sys::file;
 use crate::sys::listing::{self, SystemVSegment};
-use crate::sys::process::{self, Mapped, Mappings};
 use crate::sys::system_v::{SHM_DEST, ipc_key};
 
 /// All segments.
-pub(crate) fn list(everybody: &Mappings) -> io::Result<Vec<SegmentInfo>> {
+pub(crate) fn list(census: &Census) -> io::Result<Vec<SegmentInfo>> {
     let segments = listing::system_v_segments()?;
     let key_files = find_key_files(&segments);
     let describe = |segment: SystemVSegment| {
         let key = key_files.get(&segment.ipc_key).cloned();
-        describe(segment, key, everybody)
+        describe(segment, key, census)
     };
     Ok(segments.into_iter().map(describe).collect())
 }
@@ -37,10 +38,10 @@ pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
         let mut segments = listing::system_v_segments()?.into_iter();
         let segment = segments.find(|segment| segment.ipc_key == file.ipc_key);
         let segment = segment.ok_or(io::ErrorKind::NotFound)?;
-        Ok((segment, process::mappings_on(0)?))
+        Ok((segment, census::take(None)?))
     };
     match look() {
-        Ok((segment, everybody)) => Ok(describe(segment, Some(key.clone()), &everybody)),
+        Ok((segment, census)) => Ok(describe(segment, Some(key.clone()), &census)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Error::new(op, ErrorKind::NotFound).on(key))
         }
@@ -48,12 +49,8 @@ pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
     }
 }
 
-fn describe(
-    segment: SystemVSegment,
-    key: Option<NativeIpcKey>,
-    everybody: &Mappings,
-) -> SegmentInfo {
-    let holders = everybody.of(Mapped::SystemV(segment.id));
+fn describe(segment: SystemVSegment, key: Option<NativeIpcKey>, census: &Census) -> SegmentInfo {
+    let holders = holders_in(census, census.system_v(segment.id));
     let seen: u64 = holders.iter().map(|holder| holder.attached).sum();
     let lifetime = match &key {
         Some(key) if key_file::is_kept(key.native_key()) => Lifetime::Kept,
@@ -65,7 +62,14 @@ fn describe(
             ipc_key: segment.ipc_key as u32,
             id: segment.id,
             key_file: key.as_ref().map(|key| PathBuf::from(key.native_key())),
+            namespace: None,
         },
+        kind: key.as_ref().map_or(Kind::Unknown, kind_of),
+        resident: segment.resident.map(|(bytes, swapped)| Resident {
+            bytes,
+            swapped: Some(swapped),
+            by: ResidentBy::Table,
+        }),
         key,
         size: segment.size,
         owner: segment.owner,
@@ -74,10 +78,23 @@ fn describe(
         created: segment.changed,
         lifetime,
         attached: Some(segment.attached),
-        holders: holders.iter().map(Into::into).collect(),
-        complete: everybody.complete || seen == segment.attached,
+        holders,
+        complete: census.complete || seen == segment.attached,
         state,
         reason,
+    }
+}
+
+/// What made the segment of a key file: the file tells, and not the bytes in the segment, since
+/// looking at those would be attaching.
+fn kind_of(key: &NativeIpcKey) -> Kind {
+    let path = Path::new(key.native_key());
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    match listing::look_through(path) {
+        Ok(look) if look.status.is_ephemeral() => Kind::Raw,
+        _ if key_file::is_kept(key.native_key()) => Kind::Raw,
+        Ok(look) if key_file::may_be_one(key.native_key(), &look.status) => Kind::Qt,
+        _ => kind::by_name(name).unwrap_or(Kind::Unknown),
     }
 }
 
@@ -128,11 +145,12 @@ fn find_key_files(segments: &[SystemVSegment]) -> HashMap<i32, NativeIpcKey> {
                 continue;
             }
             let path = directory.join(name);
-            let (Some(text), Ok(status)) = (path.to_str(), listing::status_of(&path)) else {
+            let (Some(text), Ok(look)) = (path.to_str(), listing::look_at(&path)) else {
                 continue;
             };
+            let status = look.status;
             // Other files may have the key by accident.
-            if status.kind != Kind::Regular || !key_file::may_be_one(text, &status) {
+            if status.kind != file::Kind::Regular || !key_file::may_be_one(text, &status) {
                 continue;
             }
             for &(key, project) in maybe {

@@ -63,6 +63,17 @@ pub(crate) enum Kind {
     Other,
 }
 
+impl Kind {
+    pub(super) fn of(mode: u32) -> Self {
+        match FileType::from_raw_mode(mode) {
+            FileType::RegularFile => Self::Regular,
+            FileType::Directory => Self::Directory,
+            FileType::Symlink => Self::SymbolicLink,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl Status {
     pub(crate) fn is_ephemeral(&self) -> bool {
         self.mode & EPHEMERAL != 0
@@ -80,12 +91,7 @@ impl From<Stat> for Status {
                 device: stat.st_dev as _,
                 inode: stat.st_ino as _,
             },
-            kind: match FileType::from_raw_mode(stat.st_mode) {
-                FileType::RegularFile => Kind::Regular,
-                FileType::Directory => Kind::Directory,
-                FileType::Symlink => Kind::SymbolicLink,
-                _ => Kind::Other,
-            },
+            kind: Kind::of(stat.st_mode),
             size: stat.st_size as u64,
             owner: stat.st_uid,
             mode: stat.st_mode & 0o1777,
@@ -112,8 +118,20 @@ pub(crate) fn status_of_path(path: impl AsRef<Path>) -> io::Result<Status> {
 
 /// Opens a file that exists, with the care that a shared directory needs.
 pub(crate) fn open(path: impl AsRef<Path>, access: Access) -> io::Result<OwnedFd> {
-    let path = path.as_ref();
-    let flags = CAREFULLY
+    open_with(path.as_ref(), access, CAREFULLY)
+}
+
+/// Opens what a symbolic link of `/proc` leads to.
+pub(crate) fn open_through(path: impl AsRef<Path>, access: Access) -> io::Result<OwnedFd> {
+    open_with(
+        path.as_ref(),
+        access,
+        CAREFULLY.difference(OFlags::NOFOLLOW),
+    )
+}
+
+fn open_with(path: &Path, access: Access, flags: OFlags) -> io::Result<OwnedFd> {
+    let flags = flags
         | match access {
             Access::ReadOnly => OFlags::RDONLY,
             Access::ReadWrite => OFlags::RDWR,
@@ -390,6 +408,11 @@ pub(crate) fn empty(fd: BorrowedFd<'_>) -> io::Result<()> {
 pub(crate) fn read_start(path: &str, buffer: &mut [u8]) -> io::Result<usize> {
     let fd = open(path, Access::ReadOnly)?;
     Ok(rustix::io::pread(&fd, buffer, 0)?)
+}
+
+/// Reads up to `buffer.len()` bytes of an open file, and fewer at its end.
+pub(crate) fn read_from(fd: BorrowedFd<'_>, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    Ok(rustix::io::pread(fd, buffer, offset)?)
 }
 
 /// Takes the whole of an open file for this description against others that ask the same way

@@ -1,47 +1,89 @@
 //! What exists: the names in a directory, with their age, and the kernel's table of System V
 //! segments.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, StatxFlags, StatxTimestamp};
 
-use super::file::Status;
+use super::file::{FileId, Kind, Status};
 
 /// The names in a directory with their inodes, in no order; `.` and `..` are not among them.
 pub(crate) fn names_in(directory: impl AsRef<Path>) -> io::Result<Vec<(OsString, u64)>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = rustix::fs::open(directory.as_ref(), flags, Mode::empty())?;
     let mut names = Vec::new();
-    for entry in Dir::new(fd)? {
+    for entry in Dir::new(open_directory(directory)?)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
-            let name = std::ffi::OsStr::from_bytes(name).to_owned();
+            let name = OsStr::from_bytes(name).to_owned();
             names.push((name, entry.ino()));
         }
     }
     Ok(names)
 }
 
-/// Asks about a name, as [`file::status_of_name`](super::file::status_of_name), also if it is not
-/// UTF-8.
-pub(crate) fn status_of(path: &Path) -> io::Result<Status> {
-    Ok(rustix::fs::lstat(path)?.into())
+/// What one look at a file tells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) status: Status,
+    /// The bytes that the file system has given it.
+    pub(crate) blocks: u64,
+    /// When it was made, if the file system remembers it.
+    pub(crate) born: Option<SystemTime>,
 }
 
-/// When a file was made, if the file system remembers it.
-pub(crate) fn born(path: &Path) -> Option<SystemTime> {
-    let flags = AtFlags::SYMLINK_NOFOLLOW;
-    let statx = rustix::fs::statx(CWD, path, flags, StatxFlags::BTIME).ok()?;
-    let known = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
-    let (seconds, nanos) = (statx.stx_btime.tv_sec, statx.stx_btime.tv_nsec);
-    let since = Duration::new(seconds.try_into().ok()?, nanos);
-    known.then(|| UNIX_EPOCH + since)
+/// A directory whose files are asked about one after the other.
+pub(crate) fn open_directory(path: impl AsRef<Path>) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path.as_ref(), flags, Mode::empty())?)
+}
+
+/// Asks about a name in a directory; a symbolic link is itself.
+pub(crate) fn look_in(directory: &OwnedFd, name: &OsStr) -> io::Result<Look> {
+    statx(directory, Path::new(name), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Asks about a path; a symbolic link at its end is itself.
+pub(crate) fn look_at(path: &Path) -> io::Result<Look> {
+    statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Asks about what a path leads to, as those in `/proc/PID/fd` do that no name leads to.
+pub(crate) fn look_through(path: &Path) -> io::Result<Look> {
+    statx(CWD, path, AtFlags::empty())
+}
+
+fn statx(directory: impl AsFd, path: &Path, flags: AtFlags) -> io::Result<Look> {
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    let statx = rustix::fs::statx(directory, path, flags, wanted)?;
+    let knows_birth = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let mode = statx.stx_mode.into();
+    Ok(Look {
+        status: Status {
+            id: FileId {
+                device: rustix::fs::makedev(statx.stx_dev_major, statx.stx_dev_minor),
+                inode: statx.stx_ino,
+            },
+            kind: Kind::of(mode),
+            size: statx.stx_size,
+            owner: statx.stx_uid,
+            mode: mode & 0o1777,
+            links: statx.stx_nlink.into(),
+            modified: statx.stx_mtime.tv_sec,
+        },
+        blocks: statx.stx_blocks * 512,
+        born: knows_birth.then(|| time(&statx.stx_btime)).flatten(),
+    })
+}
+
+fn time(stamp: &StatxTimestamp) -> Option<SystemTime> {
+    let since = Duration::new(stamp.tv_sec.try_into().ok()?, stamp.tv_nsec);
+    Some(UNIX_EPOCH + since)
 }
 
 /// A line of the kernel's table.
@@ -52,6 +94,8 @@ pub(crate) struct SystemVSegment {
     /// Permission bits, and `SHM_DEST` for one that was removed.
     pub(crate) mode: u32,
     pub(crate) size: u64,
+    /// Bytes that lie in memory and in the swap space; `None` on kernels that do not tell.
+    pub(crate) resident: Option<(u64, u64)>,
     pub(crate) attached: u64,
     pub(crate) owner: u32,
     /// When it was made, or its owner or mode changed.
@@ -69,7 +113,7 @@ pub(crate) fn system_v_segments() -> io::Result<Vec<SystemVSegment>> {
 }
 
 /// The columns: key, id, perms, size, cpid, lpid, nattch, uid, gid, cuid, cgid, atime, dtime,
-/// ctime, ...
+/// ctime, rss, swap
 fn parse(line: &str) -> Option<SystemVSegment> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let number = |column: usize| words.get(column)?.parse::<u64>().ok();
@@ -79,6 +123,7 @@ fn parse(line: &str) -> Option<SystemVSegment> {
         id: words.get(1)?.parse().ok()?,
         mode: u32::from_str_radix(words.get(2)?, 8).ok()?,
         size: number(3)?,
+        resident: number(14).zip(number(15)),
         attached: number(6)?,
         owner: number(7)?.try_into().ok()?,
         changed: changed.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
@@ -99,6 +144,7 @@ mod tests {
                 id: 32769,
                 mode: 0o1600,
                 size: 4096,
+                resident: Some((4096, 0)),
                 attached: 2,
                 owner: 1000,
                 changed: Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000)),

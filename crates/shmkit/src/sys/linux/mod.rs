@@ -1,5 +1,6 @@
 //! Linux: files in `/dev/shm`, leases and open-file-description locks, System V objects, futexes.
 
+pub(crate) mod census;
 pub(crate) mod clock;
 pub(crate) mod file;
 pub(crate) mod fork;
@@ -10,8 +11,11 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod lease;
 pub(crate) mod listing;
+pub(crate) mod maps;
 pub(crate) mod memfd;
 pub(crate) mod memory;
+pub(crate) mod page_cache;
 pub(crate) mod process;
 pub(crate) mod semaphore_image;
 pub(crate) mod system_v;
+pub(crate) mod who;

@@ -1,0 +1,20 @@
+//! Looking at segments, where there are none.
+
+use super::{Holders, SegmentInfo, unsupported};
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::key::NativeIpcKey;
+
+/// All segments.
+pub(crate) fn list() -> Result<Vec<SegmentInfo>> {
+    Err(Error::new(Op::Inspect, ErrorKind::Unsupported).detail("segments cannot be listed here"))
+}
+
+/// The segment of a key.
+pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
+    Err(unsupported(key, Op::Inspect))
+}
+
+/// Who uses a segment and its lock.
+pub(crate) fn holders(key: &NativeIpcKey) -> Result<Holders> {
+    Err(unsupported(key, Op::Inspect))
+}
