@@ -102,6 +102,12 @@ impl Role {
             Self::Ring => "ring",
         }
     }
+
+    /// The role of that word.
+    pub(super) fn named(word: &str) -> Option<Self> {
+        let all = [Self::Struct, Self::Sync, Self::List, Self::Text, Self::Ring];
+        all.into_iter().find(|role| role.name() == word)
+    }
 }
 
 /// A field of a [`Layout`].

@@ -16,10 +16,12 @@ mod atomics;
 pub mod check;
 mod descriptor;
 mod scalar;
+mod schema;
 mod text;
 
 pub use descriptor::{Field, Kind, Layout, Role, Variant};
 pub use scalar::Scalar;
+pub use schema::{Difference, Differences, Leaf, Leaves, Schema, SchemaError, Value};
 #[cfg(feature = "derive")]
 pub use shmkit_derive::ShmSafe;
 

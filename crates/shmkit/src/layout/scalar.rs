@@ -52,6 +52,39 @@ impl Scalar {
             Self::U64 | Self::I64 | Self::F64 => 8,
         }
     }
+
+    /// The scalar of that name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::U8,
+            Self::U16,
+            Self::U32,
+            Self::U64,
+            Self::I8,
+            Self::I16,
+            Self::I32,
+            Self::I64,
+            Self::F32,
+            Self::F64,
+            Self::Bool,
+        ];
+        all.into_iter().find(|scalar| scalar.name() == name)
+    }
+
+    /// Is that a value of an integer type, as far as an `i64` can say it?
+    pub(super) fn holds(self, value: i64) -> bool {
+        match self {
+            Self::U8 => u8::try_from(value).is_ok(),
+            Self::U16 => u16::try_from(value).is_ok(),
+            Self::U32 => u32::try_from(value).is_ok(),
+            Self::U64 => value >= 0,
+            Self::I8 => i8::try_from(value).is_ok(),
+            Self::I16 => i16::try_from(value).is_ok(),
+            Self::I32 => i32::try_from(value).is_ok(),
+            Self::I64 => true,
+            Self::F32 | Self::F64 | Self::Bool => false,
+        }
+    }
 }
 
 macro_rules! scalars {

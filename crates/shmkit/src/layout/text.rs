@@ -10,6 +10,9 @@ pub(super) const MAX_DEPTH: usize = 32;
 /// How many bytes a text may have; readers refuse more.
 pub(super) const MAX_LEN: usize = 1 << 18;
 
+/// How many bytes a name may have; readers refuse more.
+pub(super) const MAX_NAME: usize = 255;
+
 const FNV_OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01B3;
 
@@ -128,6 +131,10 @@ impl<'a> Sink<'a> {
     const fn name(&mut self, name: &str) {
         let bytes = name.as_bytes();
         assert!(!bytes.is_empty(), "a name in a layout is empty");
+        assert!(
+            bytes.len() <= MAX_NAME,
+            "a name in a layout is over 255 bytes"
+        );
         let mut i = 0;
         while i < bytes.len() {
             assert!(
