@@ -18,7 +18,7 @@
 //! # Ok(()) }
 //! ```
 
-mod filter;
+pub(crate) mod filter;
 
 pub use crate::backend::{
     Holder, Holders, Kind, LockInfo, LockUser, Place, Resident, ResidentBy, SegmentInfo, State,

@@ -31,6 +31,7 @@
 //! * [`key`]: names, Qt's and the system's; what a key means on another platform.
 //! * [`typed`] and [`layout`]: which types may lie in a segment, and building blocks for them.
 //! * [`inspect`]: which segments there are, who has them, which are orphans.
+//! * [`reaper`]: removing what crashed programs left behind.
 //! * [`doctor`]: what on this machine gets in the way, and what mends it.
 //! * [`qt`]: `QSharedMemory` and `QSystemSemaphore` as they are, for programs that leave Qt.
 //!
@@ -60,6 +61,7 @@ pub mod layout;
 mod lock;
 pub mod mapping;
 pub mod qt;
+pub mod reaper;
 mod segment;
 mod sys;
 pub mod typed;

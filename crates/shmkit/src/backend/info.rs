@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::Lifetime;
+use crate::error::Error;
 use crate::key::{KeyType, NativeIpcKey, ProjectId};
 use crate::mapping::Access;
 
@@ -336,6 +337,79 @@ impl fmt::Display for State {
     }
 }
 
+/// Something that users left behind when they ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Leftover {
+    /// What it is.
+    pub kind: LeftoverKind,
+    /// The key of the segment that it is or belongs to, if that can be told.
+    pub key: Option<NativeIpcKey>,
+    /// Its file: the segment, the semaphore, or the key file of a System V object.
+    pub path: Option<PathBuf>,
+    /// The memory that goes with it, in bytes.
+    pub bytes: u64,
+    /// The user that it belongs to.
+    pub owner: u32,
+    /// When it was made, if the system remembers that.
+    pub created: Option<SystemTime>,
+    /// Why it is left over, or why not, in words.
+    pub reason: String,
+    /// What was done with it.
+    pub outcome: Outcome,
+}
+
+/// What is left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LeftoverKind {
+    /// A segment: an orphan.
+    Segment,
+    /// The semaphore of a segment that does not exist, or one that counts.
+    Lock,
+    /// A file that has not got its name.
+    Temporary,
+    /// The file that a System V object was made of.
+    KeyFile,
+}
+
+impl fmt::Display for LeftoverKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Segment => "segment",
+            Self::Lock => "lock",
+            Self::Temporary => "temporary",
+            Self::KeyFile => "key file",
+        })
+    }
+}
+
+/// What was done with something that is left behind.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is still there: this was only a look.
+    Found,
+    /// It is gone.
+    Removed,
+    /// It was asked for by name, and somebody uses it.
+    InUse,
+    /// It could not be removed.
+    Failed(Error),
+}
+
+impl Outcome {
+    /// One word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Removed => "removed",
+            Self::InUse => "in use",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
 /// The name that Qt's legacy rule made `native` from, if it can be told: the rule keeps the letters
 /// of the name and adds a hash of all of it, so that a name of nothing but letters is there in full.
 #[cfg(unix)]
@@ -357,9 +431,39 @@ pub(crate) fn with_legacy_key(native: &str, key_type: KeyType) -> NativeIpcKey {
     NativeIpcKey::new(native, key_type)
 }
 
+/// The key of a segment's lock, also where the segment's key is a legacy one whose name is not
+/// known: the names of both differ in what they begin with, and in nothing else.
+#[cfg(unix)]
+pub(crate) fn lock_of(segment: &NativeIpcKey) -> NativeIpcKey {
+    let native = segment.native_key();
+    let (directory, file_name) = native.rsplit_once('/').unwrap_or_default();
+    match file_name.strip_prefix("qipc_sharedmemory_") {
+        Some(rest) if segment.legacy_key().is_none() => NativeIpcKey::new(
+            format!("{directory}/qipc_systemsem_{rest}"),
+            segment.key_type(),
+        ),
+        _ => super::semaphore_key(segment),
+    }
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_is_found_without_the_legacy_name() {
+        use crate::key::{KeyRules, Role};
+        let rules = KeyRules::of_this_process();
+        for key_type in [KeyType::PosixRealtime, KeyType::SYSTEM_V] {
+            let key = rules.legacy_key(Role::Segment, "cam 0", key_type);
+            let nameless = NativeIpcKey::new(key.native_key(), key_type);
+            let lock = lock_of(&nameless);
+            assert_eq!(lock.native_key(), lock_of(&key).native_key());
+            assert_eq!(lock.native_key(), rules.semaphore_key(&key).native_key());
+        }
+        let plain = NativeIpcKey::new("/cam0", KeyType::PosixRealtime);
+        assert_eq!(lock_of(&plain), plain);
+    }
 
     #[test]
     fn legacy_names_of_letters_are_told_from_their_keys() {

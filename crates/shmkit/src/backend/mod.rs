@@ -29,6 +29,9 @@ mod any;
 #[cfg_attr(not(target_os = "linux"), path = "survey_none.rs")]
 mod survey;
 
+#[cfg_attr(not(target_os = "linux"), path = "leftover_none.rs")]
+pub(crate) mod leftover;
+
 pub(crate) mod backoff;
 mod target;
 

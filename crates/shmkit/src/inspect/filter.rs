@@ -7,6 +7,7 @@ use glob::Pattern;
 
 use super::{SegmentInfo, State};
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::key::NativeIpcKey;
 
 /// Which segments are wanted; all of them until something is set. What is set must all hold.
 ///
@@ -50,13 +51,7 @@ impl Filter {
     /// # Errors
     /// [`InvalidKey`](ErrorKind::InvalidKey) for what is no pattern.
     pub fn name(&mut self, pattern: &str) -> Result<&mut Self> {
-        let pattern = Pattern::new(pattern).map_err(|error| {
-            Error::new(Op::Inspect, ErrorKind::InvalidKey)
-                .on(pattern)
-                .detail(format!("it is no pattern: {} at {}", error.msg, error.pos))
-                .hint("*, ? and [a-z] stand for parts of a name, [*] for a star")
-        })?;
-        self.names.push(pattern);
+        self.names.push(pattern_of(pattern)?);
         Ok(self)
     }
 
@@ -134,14 +129,25 @@ impl Filter {
 }
 
 fn has_name(segment: &SegmentInfo, pattern: &Pattern) -> bool {
-    let by_key = segment.key.as_ref().is_some_and(|key| {
-        let native = key.native_key();
-        pattern.matches(&key.to_string())
-            || pattern.matches(native)
-            || pattern.matches(native.trim_start_matches('/'))
-            || key.legacy_key().is_some_and(|name| pattern.matches(name))
-    });
-    by_key || pattern.matches(&segment.place.to_string())
+    let by_key = |key| key_has_name(key, pattern);
+    segment.key.as_ref().is_some_and(by_key) || pattern.matches(&segment.place.to_string())
+}
+
+pub(crate) fn pattern_of(text: &str) -> Result<Pattern> {
+    Pattern::new(text).map_err(|error| {
+        Error::new(Op::Inspect, ErrorKind::InvalidKey)
+            .on(text)
+            .detail(format!("it is no pattern: {} at {}", error.msg, error.pos))
+            .hint("*, ? and [a-z] stand for parts of a name, [*] for a star")
+    })
+}
+
+pub(crate) fn key_has_name(key: &NativeIpcKey, pattern: &Pattern) -> bool {
+    let native = key.native_key();
+    pattern.matches(&key.to_string())
+        || pattern.matches(native)
+        || pattern.matches(native.trim_start_matches('/'))
+        || key.legacy_key().is_some_and(|name| pattern.matches(name))
 }
 
 /// An order of segments.

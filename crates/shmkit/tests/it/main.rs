@@ -8,5 +8,6 @@ mod files;
 mod fork;
 mod qt_face;
 mod qt_interop;
+mod reaper;
 mod support;
 mod tidy;

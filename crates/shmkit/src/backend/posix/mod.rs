@@ -1,5 +1,6 @@
 //! POSIX segments and semaphores: files of the memory file system.
 
+pub(crate) mod leftover;
 mod name;
 pub(crate) mod segment;
 pub(crate) mod semaphore;

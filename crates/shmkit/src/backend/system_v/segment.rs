@@ -44,7 +44,7 @@ const CREATE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long one who attaches or leaves waits for the lock. Who holds it longer works with the
 /// segment, is therefore attached, and so keeps it from being removed.
-const PATIENCE: Duration = Duration::from_millis(50);
+pub(super) const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How often a key file or a segment may vanish under us before we say so.
 const ATTEMPTS: u32 = 1000;
@@ -239,7 +239,7 @@ pub(crate) fn attach(
 
 /// Gives the lock back as it was got: we have not looked at the data, so the next one who takes it
 /// must still learn that an owner died.
-fn give_unchanged((taken, grant): (Taken, Grant)) {
+pub(super) fn give_unchanged((taken, grant): (Taken, Grant)) {
     taken.give(grant == Grant::Clean);
 }
 

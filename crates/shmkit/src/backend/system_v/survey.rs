@@ -21,7 +21,7 @@ use crate::sys::system_v::{SHM_DEST, ipc_key};
 /// All segments.
 pub(crate) fn list(census: &Census) -> io::Result<Vec<SegmentInfo>> {
     let segments = listing::system_v_segments()?;
-    let key_files = find_key_files(&segments);
+    let key_files = key_files_of(&segments);
     let describe = |segment: SystemVSegment| {
         let key = key_files.get(&segment.ipc_key).cloned();
         describe(segment, key, census)
@@ -122,7 +122,7 @@ fn judge(segment: &SystemVSegment, has_key_file: bool, lifetime: Lifetime) -> (S
 }
 
 /// Searches the directories where shmkit and Qt put key files for those of the segments.
-fn find_key_files(segments: &[SystemVSegment]) -> HashMap<i32, NativeIpcKey> {
+pub(super) fn key_files_of(segments: &[SystemVSegment]) -> HashMap<i32, NativeIpcKey> {
     let mut found = HashMap::new();
     let wanted: Vec<(i32, ProjectId)> = segments
         .iter()
@@ -165,7 +165,7 @@ fn find_key_files(segments: &[SystemVSegment]) -> HashMap<i32, NativeIpcKey> {
 }
 
 /// Where key files are: the temporary directory and the users' runtime directories.
-fn directories() -> Vec<PathBuf> {
+pub(super) fn directories() -> Vec<PathBuf> {
     let temporary = [env::temp_dir(), PathBuf::from("/tmp")];
     let mut directories = temporary.to_vec();
     directories.extend(env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from));

@@ -112,6 +112,25 @@ pub(crate) fn system_v_segments() -> io::Result<Vec<SystemVSegment>> {
     }
 }
 
+/// The IPC keys of all System V segments and sets of semaphores of this namespace.
+pub(crate) fn system_v_keys() -> io::Result<Vec<i32>> {
+    let mut keys: Vec<i32> = system_v_segments()?
+        .into_iter()
+        .map(|segment| segment.ipc_key)
+        .collect();
+    match fs::read_to_string("/proc/sysvipc/sem") {
+        Ok(table) => keys.extend(
+            table
+                .lines()
+                .skip(1)
+                .filter_map(|line| line.split_ascii_whitespace().next()?.parse::<i32>().ok()),
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    Ok(keys)
+}
+
 /// The columns: key, id, perms, size, cpid, lpid, nattch, uid, gid, cuid, cgid, atime, dtime,
 /// ctime, rss, swap
 fn parse(line: &str) -> Option<SystemVSegment> {
