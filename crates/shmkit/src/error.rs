@@ -34,6 +34,8 @@ pub enum ErrorKind {
     OutOfBounds,
     /// The segment is attached read-only.
     ReadOnly,
+    /// A seal forbids it, or one that was demanded is missing.
+    Sealed,
     /// There is not enough memory or room in the memory file system.
     OutOfSpace,
     /// Another limit is used up: descriptors, segments, semaphores.
@@ -61,6 +63,7 @@ impl ErrorKind {
             Self::InvalidSize => "the size cannot be used",
             Self::OutOfBounds => "outside the segment",
             Self::ReadOnly => "the segment is attached read-only",
+            Self::Sealed => "a seal forbids it",
             Self::OutOfSpace => "not enough memory",
             Self::OutOfResources => "a system limit is used up",
             Self::TimedOut => "timed out",
@@ -119,6 +122,12 @@ pub enum Op {
     Write,
     /// Looking at a segment or listing segments.
     Inspect,
+    /// Making a segment larger.
+    Grow,
+    /// Making a segment smaller.
+    Shrink,
+    /// Writing a segment to the disk.
+    Flush,
 }
 
 impl fmt::Display for Op {
@@ -135,6 +144,9 @@ impl fmt::Display for Op {
             Self::Read => "read",
             Self::Write => "write",
             Self::Inspect => "inspect",
+            Self::Grow => "grow",
+            Self::Shrink => "shrink",
+            Self::Flush => "flush",
         })
     }
 }
@@ -252,9 +264,10 @@ impl From<Error> for io::Error {
         let kind = match error.kind() {
             ErrorKind::NotFound => io::ErrorKind::NotFound,
             ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
-            ErrorKind::PermissionDenied | ErrorKind::ForeignOwner | ErrorKind::ReadOnly => {
-                io::ErrorKind::PermissionDenied
-            }
+            ErrorKind::PermissionDenied
+            | ErrorKind::ForeignOwner
+            | ErrorKind::ReadOnly
+            | ErrorKind::Sealed => io::ErrorKind::PermissionDenied,
             ErrorKind::InvalidKey | ErrorKind::InvalidSize | ErrorKind::OutOfBounds => {
                 io::ErrorKind::InvalidInput
             }

@@ -53,6 +53,7 @@
 extern crate self as shmkit;
 
 mod backend;
+pub mod directory;
 pub mod doctor;
 mod error;
 pub mod inspect;
@@ -66,7 +67,7 @@ mod segment;
 mod sys;
 pub mod typed;
 
-pub use backend::{Detached, InUse, Lifetime, Origin, Owners};
+pub use backend::{Detached, FsKind, InUse, Lifetime, Medium, Origin, Owners, Wish};
 pub use error::{Error, ErrorKind, Op, Result};
 pub use layout::ShmSafe;
 pub use lock::{Acquired, Guard, Recovery};

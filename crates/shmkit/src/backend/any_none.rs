@@ -9,7 +9,8 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::{
-    Detached, Grant, InUse, Lifetime, Origin, Owners, Removal, Spec, Suspect, Target, unsupported,
+    Detached, Examined, FsKind, Grant, InUse, Lifetime, Origin, Owners, Removal, Spec, Suspect,
+    Target, unsupported,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
@@ -49,6 +50,12 @@ fn unsupported_target(target: &Target, op: Op) -> Error {
             .on(target)
             .detail("there are no such segments on this system so far"),
     }
+}
+
+/// What a directory is like.
+pub(crate) fn examine_directory(_: &Path) -> Result<Examined> {
+    Err(Error::new(Op::Inspect, ErrorKind::Unsupported)
+        .detail("file systems cannot be told apart on this system so far"))
 }
 
 /// Removes a file that is a segment.

@@ -7,9 +7,10 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::file::Left;
+use super::target::directory_of;
 use super::{
-    Detached, Grant, InUse, Lifetime, Origin, Owners, Removal, Spec, Suspect, Target, file, posix,
-    system_v, unsupported,
+    Detached, Examined, FsKind, Grant, InUse, Lifetime, Medium, Origin, Owners, Removal, Spec,
+    Suspect, Target, file, posix, system_v, unsupported,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
@@ -46,9 +47,8 @@ pub(crate) fn is_supported(kind: KeyType) -> bool {
 pub(crate) fn create(target: &Target, spec: &Spec, op: Op) -> Result<(Segment, Option<Semaphore>)> {
     let made = match target {
         Target::Key(key) => return create_named(key, spec, op),
-        Target::File(path) => {
-            check_directory(path, spec, op).and_then(|()| file::create(path, spec, op, || {}))
-        }
+        Target::File(path) => file::directory::check(directory_of(path), spec, op)
+            .and_then(|()| file::create(path, spec, op, || {})),
         Target::Unnamed(directory) => file::create_unnamed(directory, spec, op),
         Target::Memory(name) => file::create_memory(name, spec, op),
     };
@@ -81,7 +81,7 @@ pub(crate) fn create_from(
 ) -> Result<(Segment, Option<Semaphore>)> {
     let made = match target {
         Target::Key(key) => return create_named_from(key, spec, contents, op),
-        Target::File(path) => check_directory(path, spec, op)
+        Target::File(path) => file::directory::check(directory_of(path), spec, op)
             .and_then(|()| file::create_from(path, spec, contents, op, || {})),
         Target::Unnamed(directory) => file::create_unnamed_from(directory, spec, contents, op),
         Target::Memory(name) => file::create_memory_from(name, spec, contents, op),
@@ -183,22 +183,9 @@ fn check_system_v(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<()> {
         .hint("use a POSIX key, a file or a memfd"))
 }
 
-/// In a directory where everybody may rename and remove others' files, a name means nothing.
-fn check_directory(path: &Path, spec: &Spec, op: Op) -> Result<()> {
-    let directory = file::directory_of(path);
-    match crate::sys::file::status_of_path(directory) {
-        Ok(status) if status.mode & 0o1002 == 0o0002 && spec.trust != Owners::Anyone => {
-            Err(Error::new(op, ErrorKind::PermissionDenied)
-                .detail(format!(
-                    "everybody may replace files in {} (mode {:04o}, not sticky)",
-                    directory.display(),
-                    status.mode
-                ))
-                .hint("choose another directory, or accept any owner in the options"))
-        }
-        // What else is wrong with it will be said when it is used.
-        _ => Ok(()),
-    }
+/// What a directory is like.
+pub(crate) fn examine_directory(directory: &Path) -> Result<Examined> {
+    file::directory::examine(directory)
 }
 
 /// Removes a file that is a segment.
@@ -252,6 +239,58 @@ impl Segment {
 
     pub(crate) fn origin(&self) -> Origin {
         each_segment!(self, segment => segment.origin())
+    }
+
+    /// The file, for what only files can do.
+    pub(crate) fn file(&self) -> Option<&file::Segment> {
+        match self {
+            Self::Posix(segment) | Self::File(segment) => Some(segment),
+            Self::SystemV(_) => None,
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.file().map_or(self.size(), file::Segment::capacity)
+    }
+
+    pub(crate) fn grow(&self, size: usize) -> Result<()> {
+        self.file_for(Op::Grow)?.grow(size)
+    }
+
+    pub(crate) fn shrink(&self, size: usize, in_use: bool) -> Result<()> {
+        self.file_for(Op::Shrink)?.shrink(size, in_use)
+    }
+
+    pub(crate) fn refresh(&self) -> Result<usize> {
+        self.file().map_or(Ok(self.size()), file::Segment::refresh)
+    }
+
+    pub(crate) fn wait_for_growth(&self, size: usize, limit: Duration) -> Result<Option<usize>> {
+        self.file_for(Op::Inspect)?.wait_for_growth(size, limit)
+    }
+
+    /// Memory without a file has nowhere to be written to.
+    pub(crate) fn flush(&self, offset: usize, len: usize, wait: bool) -> Result<()> {
+        self.file()
+            .map_or(Ok(()), |segment| segment.flush(offset, len, wait))
+    }
+
+    pub(crate) fn fs_kind(&self) -> Result<FsKind> {
+        match self.file() {
+            Some(segment) => segment.fs_kind(),
+            None => Ok(FsKind {
+                medium: Medium::Memory,
+                name: "System V".to_owned(),
+            }),
+        }
+    }
+
+    fn file_for(&self, op: Op) -> Result<&file::Segment> {
+        self.file().ok_or_else(|| {
+            Error::new(op, ErrorKind::Unsupported)
+                .detail("a System V segment is as it was made")
+                .hint("use a POSIX key, a file or a memfd")
+        })
     }
 
     /// Leaves; the last one out removes what is to be removed.

@@ -33,11 +33,12 @@ mod survey;
 pub(crate) mod leftover;
 
 pub(crate) mod backoff;
+mod fs_kind;
 mod target;
 
 pub(crate) use any::{
-    Presence, Segment, Semaphore, Taken, Ticket, attach, create, create_from, explain,
-    is_supported, name_suspects, remove, remove_file, sweep, temporary_name,
+    Presence, Segment, Semaphore, Taken, Ticket, attach, create, create_from, examine_directory,
+    explain, is_supported, name_suspects, remove, remove_file, sweep, temporary_name,
 };
 #[cfg(unix)]
 pub(crate) use any::{adopt, target_of};
@@ -47,6 +48,8 @@ pub(crate) use any::{semaphore_mode, user_name};
 pub(crate) use target::Target;
 
 pub(crate) use survey::{find, holders, list};
+
+pub use fs_kind::{FsKind, Medium};
 
 pub use info::{
     Holder, Holders, Kind, LockInfo, LockUser, Place, Resident, ResidentBy, SegmentInfo, State,
@@ -99,6 +102,24 @@ impl Spec {
             false => Room::Lazy,
         }
     }
+}
+
+/// How much something that was asked for matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wish {
+    /// It goes on without, and [`SharedMemory::warnings`](crate::SharedMemory::warnings) tells.
+    Hint,
+    /// Without it there is an error.
+    Demand,
+}
+
+/// What a directory is like, for files that are segments.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    pub(crate) kind: FsKind,
+    pub(crate) available: u64,
+    /// Why no file should be made there.
+    pub(crate) objection: Option<String>,
 }
 
 /// What attaching does with an ephemeral segment that nobody is attached to.

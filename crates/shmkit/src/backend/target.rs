@@ -32,6 +32,25 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The directory of a new file; none where shmkit chooses.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(directory_of(path)),
+            Self::Unnamed(directory) => Some(directory),
+            Self::Key(_) | Self::Memory(_) => None,
+        }
+    }
+}
+
+/// Where a file of a path lies.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

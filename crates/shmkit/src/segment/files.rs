@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use super::{Options, SharedMemory};
-use crate::backend::{self, InUse, Lifetime, Spec, Target};
+use crate::backend::{self, InUse, Lifetime, Medium, Spec, Target, Wish};
 use crate::error::{Error, ErrorKind, Op, Result};
 
 /// The longest name of a memfd (memfd_create(2)), in bytes.
@@ -231,6 +231,50 @@ impl Options {
         let target = backend::target_of(&fd);
         let segment = backend::adopt(fd, &target, &self.spec, Op::Attach)?;
         Ok(self.handle(target, segment, None))
+    }
+
+    /// Sets how much it matters that a new file is in memory and not on a disk or another machine.
+    /// Default [`Wish::Hint`]: if it is not, [`SharedMemory::warnings`] tells. Segments by key and
+    /// memfds are in memory anyway.
+    ///
+    /// ```
+    /// use shmkit::{SharedMemory, Wish};
+    ///
+    /// # if cfg!(target_os = "linux") {
+    /// let mut options = SharedMemory::options();
+    /// options.size(4096).ram_backed(Wish::Demand);
+    /// let error = options.create_file("/proc/memory").unwrap_err();
+    /// assert!(error.to_string().contains("not in memory"));
+    /// # }
+    /// ```
+    pub fn ram_backed(&mut self, wish: Wish) -> &mut Self {
+        self.ram_backed = wish;
+        self
+    }
+
+    /// Says what a new file will lie on, if that is not memory.
+    pub(super) fn check_medium(&self, target: &Target, op: Op) -> Result<Option<String>> {
+        let Some(directory) = target.directory() else {
+            return Ok(None);
+        };
+        let kind = match backend::examine_directory(directory) {
+            Ok(found) if found.kind.is_ram_backed() => return Ok(None),
+            Ok(found) => found.kind,
+            // What is wrong with it will be said when it is used.
+            Err(_) => return Ok(None),
+        };
+        let what = match kind.medium {
+            Medium::Network => "; processes on other machines do not share it",
+            _ => "",
+        };
+        let text = format!("{} is not in memory: {kind}{what}", directory.display());
+        match self.ram_backed {
+            Wish::Hint => Ok(Some(text)),
+            Wish::Demand => Err(Error::new(op, ErrorKind::Unsupported)
+                .on(target)
+                .detail(text)
+                .hint("see `shmkit::directory` for places that are in memory")),
+        }
     }
 
     /// A file that somebody asked for by its path is kept unless they said otherwise.

@@ -1,6 +1,7 @@
 //! What users hold: a segment, attached.
 #![expect(unsafe_code, reason = "views of the mapping that the segment owns")]
 
+mod extent;
 mod files;
 mod options;
 
@@ -59,6 +60,7 @@ pub struct SharedMemory {
     lock_timeout: Duration,
     /// It was made in the place of an orphan.
     reclaimed: bool,
+    warnings: Vec<String>,
 }
 
 impl SharedMemory {
@@ -82,6 +84,7 @@ impl SharedMemory {
             removal,
             lock_timeout,
             reclaimed: false,
+            warnings: Vec::new(),
         }
     }
 
@@ -152,6 +155,12 @@ impl SharedMemory {
     /// What messages call it: the key's text form, `file:/path` or `memfd:name`.
     pub fn name(&self) -> String {
         self.target.to_string()
+    }
+
+    /// What was asked for as a [hint](crate::Wish::Hint) and could not be had, and why; and what
+    /// else is not as one might think.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The size in bytes: exactly the one that it was created with, where the platform allows

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::SharedMemory;
 use crate::backend::backoff::Backoff;
-use crate::backend::{self, InUse, Lifetime, Orphans, Owners, Removal, Spec, Target};
+use crate::backend::{self, InUse, Lifetime, Orphans, Owners, Removal, Spec, Target, Wish};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 use crate::mapping::Access;
@@ -32,6 +32,7 @@ pub struct Options {
     lock_timeout: Duration,
     /// What the caller said; files and names have different defaults.
     pub(super) lifetime: Option<Lifetime>,
+    pub(super) ram_backed: Wish,
 }
 
 impl Default for Options {
@@ -53,6 +54,7 @@ impl Default for Options {
             },
             lock_timeout: Duration::from_secs(30),
             lifetime: None,
+            ram_backed: Wish::Hint,
         }
     }
 }
@@ -221,8 +223,11 @@ impl Options {
 
     pub(super) fn create_target(&self, target: Target, spec: &Spec) -> Result<SharedMemory> {
         check_size(&target, spec, Op::Create)?;
+        let warnings = self.check_medium(&target, Op::Create)?;
         let (segment, lock) = backend::create(&target, spec, Op::Create)?;
-        Ok(self.handle(target, segment, lock))
+        let mut made = self.handle(target, segment, lock);
+        made.warnings.extend(warnings);
+        Ok(made)
     }
 
     pub(super) fn create_target_from(
@@ -231,8 +236,11 @@ impl Options {
         spec: &Spec,
         contents: &mut dyn io::Read,
     ) -> Result<SharedMemory> {
+        let warnings = self.check_medium(&target, Op::Create)?;
         let (segment, lock) = backend::create_from(&target, spec, contents, Op::Create)?;
-        Ok(self.handle(target, segment, lock))
+        let mut made = self.handle(target, segment, lock);
+        made.warnings.extend(warnings);
+        Ok(made)
     }
 
     pub(super) fn attach_target(&self, target: Target, spec: &Spec) -> Result<SharedMemory> {
@@ -253,6 +261,7 @@ impl Options {
     ) -> Result<SharedMemory> {
         let op = Op::CreateOrAttach;
         check_size(&target, spec, op)?;
+        let warnings = self.check_medium(&target, op)?;
         let spec = Spec {
             orphans: Orphans::Remove,
             ..spec.clone()
@@ -270,6 +279,7 @@ impl Options {
                 Ok((segment, lock)) => {
                     let mut made = self.handle(target, segment, lock);
                     made.reclaimed = removed_orphan;
+                    made.warnings.extend(warnings);
                     return Ok(made);
                 }
                 // Another was faster; or everybody left meanwhile, and we shall be faster.

@@ -4,6 +4,7 @@
 mod bad_input;
 mod conformance;
 mod crash;
+mod extent;
 mod files;
 mod fork;
 mod qt_face;

@@ -3,12 +3,13 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use super::explain::{Squatted, explain};
 use super::last::{Outcome, be_present, is_alone, join, unlink_if_last};
-use super::segment::{Segment, lifetime_of, window};
+use super::segment::{Segment, is_counted, lifetime_of, shape};
 use crate::backend::{Lifetime, Origin, Orphans, Owners, Spec};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::mapping::Access;
@@ -45,7 +46,7 @@ fn try_attach(path: &Path, spec: &Spec) -> io::Result<Option<Segment>> {
     let fd = file::open(path, spec.file_access())?;
     let status = file::status(&fd)?;
     check(&status, spec.trust)?;
-    let (window, size) = window(spec, status.size, spec.access)?;
+    let (shape, size) = shape(spec, status.size, spec.access)?;
     let lifetime = lifetime_of(&status);
     // A kept segment waits for users; only an ephemeral one without any is an orphan.
     let origin = match (lifetime, spec.orphans) {
@@ -62,7 +63,7 @@ fn try_attach(path: &Path, spec: &Spec) -> io::Result<Option<Segment>> {
         }
         (Lifetime::Ephemeral, Orphans::Adopt) => Origin::Attached,
     };
-    let user = User::map(fd, window)?;
+    let user = User::map(fd, shape.window)?;
     if !join(user.as_fd())? {
         return Err(io::ErrorKind::NotFound.into());
     }
@@ -74,6 +75,9 @@ fn try_attach(path: &Path, spec: &Spec) -> io::Result<Option<Segment>> {
         mode: status.mode & 0o777,
         lifetime,
         origin,
+        shape,
+        is_named_for_good: AtomicBool::new(true),
+        resizing: Mutex::default(),
     }))
 }
 
@@ -111,7 +115,7 @@ pub(in crate::backend) fn adopt(fd: OwnedFd, spec: &Spec, op: Op) -> Result<Segm
     }
     let status = file::status(&fd).map_err(said)?;
     check_nameless(&status, spec.trust).map_err(said)?;
-    let (window, size) = window(spec, status.size, spec.access).map_err(said)?;
+    let (shape, size) = shape(spec, status.size, spec.access).map_err(said)?;
     let path = file::path_of(fd.as_fd()).filter(|path| {
         status.links > 0 && file::status_of_name(path).is_ok_and(|named| named.id == status.id)
     });
@@ -120,8 +124,8 @@ pub(in crate::backend) fn adopt(fd: OwnedFd, spec: &Spec, op: Op) -> Result<Segm
         // Another user's file that was only lent, or no `/proc`.
         Err(_) => (fd, false),
     };
-    let user = User::map(fd, window).map_err(said)?;
-    if !is_own {
+    let user = User::map(fd, shape.window).map_err(said)?;
+    if !is_own || !is_counted(&status) {
         user.share_description();
     }
     // Some file systems have no locks; then it is as if it had come from somebody without shmkit.
@@ -137,5 +141,8 @@ pub(in crate::backend) fn adopt(fd: OwnedFd, spec: &Spec, op: Op) -> Result<Segm
             _ => lifetime_of(&status),
         },
         origin: Origin::Attached,
+        shape,
+        is_named_for_good: AtomicBool::new(true),
+        resizing: Mutex::default(),
     })
 }

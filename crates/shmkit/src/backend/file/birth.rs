@@ -3,19 +3,20 @@
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
-use super::directory_of;
 use super::explain::{explain, explain_size};
 use super::last::be_present;
 use super::reclaim::{Reclaim, reclaim, taken};
-use super::segment::{Segment, window};
+use super::segment::{Segment, Shape, is_counted, shape};
 use crate::backend::backoff::Backoff;
+use crate::backend::target::directory_of;
 use crate::backend::{Lifetime, Origin, Spec, no_contents, unreadable};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::mapping::Access;
-use crate::sys::file::{self, EPHEMERAL, FileId, Newborn, Room, Unnamed};
+use crate::sys::file::{self, EPHEMERAL, Newborn, Room, Status, Unnamed};
 use crate::sys::fork::{self, User};
 
 /// How long a name may change under us before we say so. Each time somebody else got on.
@@ -60,7 +61,7 @@ pub(in crate::backend) fn create_from(
 /// Makes a file that never has a name.
 pub(in crate::backend) fn create_unnamed(directory: &Path, spec: &Spec, op: Op) -> Result<Segment> {
     let _steady = fork::steady();
-    let newborn = newborn(directory, spec, op)?;
+    let newborn = newborn(directory, &ephemeral(spec), op)?;
     let born = Born::new(newborn.fd, directory, spec, op)?;
     Ok(born.into_segment(None, spec, Origin::Created))
 }
@@ -72,7 +73,7 @@ pub(in crate::backend) fn create_unnamed_from(
     contents: &mut dyn Read,
     op: Op,
 ) -> Result<Segment> {
-    let newborn = newborn(directory, spec, op)?;
+    let newborn = newborn(directory, &ephemeral(spec), op)?;
     let spec = fill(newborn.fd.as_fd(), directory, spec, contents, op)?;
     let _steady = fork::steady();
     let born = Born::map(newborn.fd, directory, &spec, op)?;
@@ -114,8 +115,9 @@ fn restless(op: Op) -> Error {
 /// A file that has everything but a name.
 pub(super) struct Born {
     user: User,
-    id: FileId,
+    status: Status,
     size: usize,
+    shape: Shape,
 }
 
 impl Born {
@@ -129,18 +131,17 @@ impl Born {
 
     pub(super) fn map(fd: OwnedFd, place: &Path, spec: &Spec, op: Op) -> Result<Self> {
         let size = spec.size as u64;
-        let id = file::status(&fd)
-            .map_err(|error| explain(error, place, op))?
-            .id;
-        let (window, attached) =
-            window(spec, size, Access::ReadWrite).map_err(|error| explain(error, place, op))?;
-        let user = User::map(fd, window)
+        let status = file::status(&fd).map_err(|error| explain(error, place, op))?;
+        let (shape, attached) =
+            shape(spec, size, Access::ReadWrite).map_err(|error| explain(error, place, op))?;
+        let user = User::map(fd, shape.window)
             .and_then(|user| be_present(user.as_fd()).map(|()| user))
             .map_err(|error| explain_size(error, place, None, size, op))?;
         Ok(Self {
             user,
-            id,
+            status,
             size: attached,
+            shape,
         })
     }
 
@@ -150,15 +151,29 @@ impl Born {
             Some(_) => spec.lifetime,
             None => Lifetime::Ephemeral,
         };
+        if path.is_none() && !is_counted(&self.status) {
+            self.user.share_description();
+        }
         Segment {
             user: self.user,
             path: path.map(Path::to_owned),
-            id: self.id,
+            id: self.status.id,
             size: AtomicUsize::new(self.size),
             mode: spec.mode,
             lifetime,
             origin,
+            shape: self.shape,
+            is_named_for_good: AtomicBool::new(false),
+            resizing: Mutex::default(),
         }
+    }
+}
+
+/// What has no name cannot be kept.
+fn ephemeral(spec: &Spec) -> Spec {
+    Spec {
+        lifetime: Lifetime::Ephemeral,
+        ..spec.clone()
     }
 }
 

@@ -31,6 +31,9 @@ use crate::sys::process;
 /// The presence of those that are attached to a segment.
 const PRESENCE: u64 = 1 << 32;
 
+/// Held while the size of a segment is changed.
+const RESIZE: u64 = PRESENCE - 1;
+
 /// The presence of those that lock a semaphore: one byte each, from here on. See `posix/slot.rs`.
 pub(in crate::backend) const SLOTS: u64 = PRESENCE + 1;
 
@@ -39,6 +42,9 @@ const PRESENCES: u64 = 1 << 16;
 /// How long somebody who is on the way out or in may need. It passes in vain only where a program
 /// that does not know shmkit stays attached.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How long somebody who changes the size may need: it takes as long as reserving memory does.
+const RESIZE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What became of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +161,51 @@ fn while_found_alone<R>(
     };
     file::unclaim(fd)?;
     done
+}
+
+/// Does `then` while nobody else who changes sizes does; `fd` is open for writing.
+pub(in crate::backend) fn while_resizing<R>(
+    fd: BorrowedFd<'_>,
+    then: impl FnOnce() -> io::Result<R>,
+) -> io::Result<R> {
+    let mut backoff = Backoff::new(RESIZE_PATIENCE);
+    while !lease::try_lock(fd, Hold::Exclusive, RESIZE, 1)? {
+        if !backoff.again() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+    let done = then();
+    lease::unlock(fd, RESIZE, 1)?;
+    done
+}
+
+/// Does `then` while nobody but the one user of `fd`, who has it mapped once, uses the file;
+/// `None` if somebody does.
+pub(in crate::backend) fn while_alone_and_mapped<R>(
+    fd: BorrowedFd<'_>,
+    id: FileId,
+    then: impl FnOnce() -> io::Result<R>,
+) -> io::Result<Option<R>> {
+    let alone = match lease::users(fd)? {
+        Users::OnlyMe(_sole) => return then().map(Some),
+        Users::Others => false,
+        Users::Unknown => !is_anybody_present(fd)? && is_only_user(id)?,
+    };
+    match alone {
+        true => then().map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Whether there is but one description, with one mapping, and it is this process's.
+fn is_only_user(id: FileId) -> io::Result<bool> {
+    let holders = process::holders_of(id)?;
+    let me = std::process::id();
+    let is_only = holders
+        .found
+        .iter()
+        .all(|holder| holder.pid == me && holder.mappings <= 1 && holder.descriptors <= 1);
+    Ok(holders.complete && is_only)
 }
 
 /// Removes the name if that can be decided now and in favour of removing.

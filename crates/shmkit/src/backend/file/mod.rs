@@ -3,7 +3,9 @@
 
 mod attach;
 mod birth;
+pub(in crate::backend) mod directory;
 pub(in crate::backend) mod explain;
+mod extent;
 pub(in crate::backend) mod last;
 mod memory;
 mod reclaim;
@@ -18,13 +20,3 @@ pub(in crate::backend) use segment::Left;
 pub(crate) use segment::Segment;
 
 pub(crate) use temporary::{sweep, temporary_name};
-
-use std::path::Path;
-
-/// Where a file of a path lies.
-pub(in crate::backend) fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}

@@ -4,14 +4,15 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::explain::{Squatted, explain};
 use super::last::{Outcome, be_gone, unlink_if_last};
 use crate::backend::{Lifetime, Origin, Removal, Spec};
 use crate::error::{Op, Result};
 use crate::mapping::Access;
-use crate::sys::file::{FileId, Status};
+use crate::sys::file::{FileId, Room, Status};
 use crate::sys::fork::{self, User};
 use crate::sys::memory::Window;
 
@@ -27,6 +28,20 @@ pub(crate) struct Segment {
     pub(super) mode: u32,
     pub(super) lifetime: Lifetime,
     pub(super) origin: Origin,
+    pub(super) shape: Shape,
+    /// Its name is on the disk, if that is where it lies.
+    pub(super) is_named_for_good: AtomicBool,
+    /// Threads of this process change the size one after the other.
+    pub(super) resizing: Mutex<()>,
+}
+
+/// What part of the file is mapped, and what may be done with it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) window: Window,
+    /// It reaches to the end of the file, wherever that will be.
+    pub(super) to_the_end: bool,
+    pub(super) room: Room,
 }
 
 /// What leaving came to.
@@ -98,7 +113,7 @@ impl AsFd for Segment {
 }
 
 /// The part of a file that `spec` asks for, and how many bytes of it there are.
-pub(super) fn window(spec: &Spec, file_size: u64, access: Access) -> io::Result<(Window, usize)> {
+pub(super) fn shape(spec: &Spec, file_size: u64, access: Access) -> io::Result<(Shape, usize)> {
     let too_short = |needed| Squatted::Short {
         has: file_size,
         needed,
@@ -121,7 +136,12 @@ pub(super) fn window(spec: &Spec, file_size: u64, access: Access) -> io::Result<
         access,
         private: spec.private,
     };
-    Ok((window, size))
+    let shape = Shape {
+        window,
+        to_the_end: spec.length.is_none(),
+        room: spec.room(),
+    };
+    Ok((shape, size))
 }
 
 pub(super) fn lifetime_of(status: &Status) -> Lifetime {
@@ -129,4 +149,10 @@ pub(super) fn lifetime_of(status: &Status) -> Lifetime {
         true => Lifetime::Ephemeral,
         false => Lifetime::Kept,
     }
+}
+
+/// Whether the kernel counts all users of a file. It does not count whoever has the description
+/// that memfd_create(2) gave; see `sys::memfd`.
+pub(super) fn is_counted(status: &Status) -> bool {
+    status.links > 0 || status.is_ephemeral()
 }

@@ -147,7 +147,7 @@ pub(super) fn mark_kept(path: &str) -> io::Result<()> {
 /// Forgets that the segment of this file was kept, so that the file can go with it.
 pub(super) fn forget_kept(path: &str) -> io::Result<()> {
     if is_kept(path) {
-        file::empty(file::open(path, Access::ReadWrite)?.as_fd())?;
+        file::cut(file::open(path, Access::ReadWrite)?.as_fd(), 0)?;
     }
     Ok(())
 }

@@ -302,8 +302,24 @@ pub(crate) fn set_size(fd: BorrowedFd<'_>, size: u64, room: Room) -> io::Result<
     check_limit(size)?;
     match room {
         Room::Lazy => Ok(fs::ftruncate(fd, size)?),
-        Room::Reserved => reserve(fd, size),
+        Room::Reserved => reserve(fd, 0, size),
     }
+}
+
+/// Makes a file longer; nothing if it is that long already. Whoever else may do so waits.
+pub(crate) fn extend(fd: BorrowedFd<'_>, size: u64, room: Room) -> io::Result<()> {
+    check_limit(size)?;
+    let has = status(fd)?.size;
+    match room {
+        _ if size <= has => Ok(()),
+        Room::Lazy => Ok(fs::ftruncate(fd, size)?),
+        Room::Reserved => reserve(fd, has, size),
+    }
+}
+
+/// Cuts a file.
+pub(crate) fn cut(fd: BorrowedFd<'_>, size: u64) -> io::Result<()> {
+    Ok(fs::ftruncate(fd, size)?)
 }
 
 fn check_limit(size: u64) -> io::Result<()> {
@@ -317,21 +333,46 @@ fn check_limit(size: u64) -> io::Result<()> {
 /// goes in steps that each get done between two signals.
 const STEP: u64 = 256 << 20;
 
-fn reserve(fd: BorrowedFd<'_>, size: u64) -> io::Result<()> {
-    if size > STEP && size > room_of(fd)?.available {
+fn reserve(fd: BorrowedFd<'_>, from: u64, size: u64) -> io::Result<()> {
+    if size - from > STEP && size - from > room_of(fd)?.available {
         // Said before the file system is filled to the brim under everybody else.
         return Err(Errno::NOSPC.into());
     }
-    let mut done = 0;
+    let mut done = from;
     while done < size {
         let step = STEP.min(size - done);
         match fs::fallocate(fd, FallocateFlags::empty(), done, step) {
             Ok(()) => done += step,
             Err(Errno::INTR) => {}
+            // A file system that cannot reserve takes what is written.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return write_zeros(fd, done, size),
             Err(error) => return Err(error.into()),
         }
     }
     Ok(())
+}
+
+fn write_zeros(fd: BorrowedFd<'_>, from: u64, size: u64) -> io::Result<()> {
+    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+    let mut done = from;
+    while done < size {
+        let step = (size - done).min(ZEROS.len() as u64);
+        done += step;
+        write_on(fd, &ZEROS[..step as usize], done)?;
+    }
+    Ok(())
+}
+
+/// Writes the names of a directory to the disk.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(fs::fsync(fs::open(path, flags, Mode::empty())?)?)
+}
+
+/// Whether this user may make files in a directory.
+pub(crate) fn may_write_in(directory: &Path) -> io::Result<()> {
+    let access = fs::Access::WRITE_OK | fs::Access::EXEC_OK;
+    Ok(fs::accessat(CWD, directory, access, AtFlags::EACCESS)?)
 }
 
 /// Room in a file system, in bytes.
@@ -397,11 +438,6 @@ pub(crate) fn write_on(fd: BorrowedFd<'_>, mut bytes: &[u8], end: u64) -> io::Re
         }
     }
     Ok(())
-}
-
-/// Cuts an open file to nothing.
-pub(crate) fn empty(fd: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(fs::ftruncate(fd, 0)?)
 }
 
 /// Reads up to `buffer.len()` bytes from the beginning of the file of a name.

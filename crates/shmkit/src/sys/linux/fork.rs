@@ -30,7 +30,7 @@ use std::sync::{
 
 use rustix::fs::{Mode, OFlags};
 
-use super::memory::{self, Window};
+use super::memory::{self, Pages, Window};
 use crate::mapping::Access;
 
 /// Counts the forks between this process and the first one: a handle to something that a child
@@ -86,6 +86,16 @@ impl User {
     #[inline]
     pub(crate) fn address(&self) -> NonNull<u8> {
         self.0.at
+    }
+
+    /// The pages that hold `len` bytes from `offset` on; as many of them as there are.
+    pub(crate) fn pages(&self, offset: usize, len: usize) -> Pages<'_> {
+        let offset = offset.min(self.0.window.len);
+        let len = len.min(self.0.window.len - offset);
+        // SAFETY: the range lies in the window.
+        let at = unsafe { self.0.at.add(offset) };
+        // SAFETY: as above, and it stays mapped while `self` lives.
+        unsafe { Pages::around(at, len) }
     }
 
     /// Whether this user's description may be somebody else's, too: after a fork that the kernel

@@ -2,23 +2,37 @@
 //! of a memory file system that have none.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{self, MemfdFlags, Mode};
 use rustix::io::Errno;
 
-use super::file::{MEMORY_DIRECTORY, Newborn};
+use super::file::{self, EPHEMERAL, MEMORY_DIRECTORY, Newborn};
+use crate::mapping::Access;
 
 /// Makes an empty one, called `name` in `/proc`, that takes seals and that nobody can execute.
+///
+/// The kernel does not count the description that memfd_create(2) gives among the users of the
+/// file, so a lease would be granted to another one beside it. It is exchanged for one that
+/// counts, and the mark says so.
 pub(crate) fn create(name: &str, mode: u32) -> io::Result<OwnedFd> {
+    let mode = mode | EPHEMERAL;
     let fd = match make(name) {
         // A sandbox forbids it, or a kernel before 3.17 has none.
-        Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS) => return without_memfd(mode),
+        Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS) => {
+            // If there was a temporary name, it goes here and now.
+            return Ok(Newborn::new(MEMORY_DIRECTORY, mode)?.fd);
+        }
         other => other?,
     };
-    // The kernel gives it to everybody who can reach it through `/proc`.
+    let own = file::reopen(fd.as_fd(), Access::ReadWrite);
+    let mode = match own {
+        Ok(_) => mode,
+        Err(_) => mode & !EPHEMERAL,
+    };
+    // The kernel lets everybody open it who can reach it through `/proc`.
     fs::fchmod(&fd, Mode::from_raw_mode(mode))?;
-    Ok(fd)
+    Ok(own.unwrap_or(fd))
 }
 
 fn make(name: &str) -> Result<OwnedFd, Errno> {
@@ -31,9 +45,4 @@ fn make(name: &str) -> Result<OwnedFd, Errno> {
         Err(Errno::INVAL) => fs::memfd_create(name, flags),
         other => other,
     }
-}
-
-fn without_memfd(mode: u32) -> io::Result<OwnedFd> {
-    // A temporary name goes here and now.
-    Ok(Newborn::new(MEMORY_DIRECTORY, mode)?.fd)
 }

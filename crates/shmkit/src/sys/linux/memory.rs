@@ -2,10 +2,11 @@
 #![expect(unsafe_code, reason = "mmap and munmap")]
 
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
 
-use rustix::mm::{self, MapFlags, ProtFlags};
+use rustix::mm::{self, MapFlags, MsyncFlags, ProtFlags};
 
 use crate::mapping::Access;
 
@@ -66,6 +67,41 @@ impl Window {
             // What is reserved is reserved in the file; only hugetlb files would reserve more.
             false => MapFlags::SHARED | MapFlags::NORESERVE,
         }
+    }
+}
+
+/// Pages that stay mapped for `'m`. What is done to them here changes no byte.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pages<'m> {
+    at: NonNull<u8>,
+    len: usize,
+    _mapped: PhantomData<&'m ()>,
+}
+
+impl Pages<'_> {
+    /// The pages that hold `len` bytes from `at` on.
+    ///
+    /// # Safety
+    /// The bytes lie in one mapping that stays for the lifetime of the result.
+    pub(crate) unsafe fn around(at: NonNull<u8>, len: usize) -> Self {
+        let skew = at.addr().get() % page_size();
+        let at = at.as_ptr().wrapping_sub(skew);
+        Self {
+            // A page at address 0 is never mapped.
+            at: NonNull::new(at).expect("the kernel maps nothing at address 0 unless asked"),
+            len: len + skew,
+            _mapped: PhantomData,
+        }
+    }
+
+    /// Writes what was changed to where the file lies, or asks for it to be written.
+    pub(crate) fn sync(self, wait: bool) -> io::Result<()> {
+        let flags = match wait {
+            true => MsyncFlags::SYNC,
+            false => MsyncFlags::ASYNC,
+        };
+        // SAFETY: the pages are mapped, and msync changes no byte.
+        Ok(unsafe { mm::msync(self.at.as_ptr().cast(), self.len, flags) }?)
     }
 }
 

@@ -18,4 +18,6 @@ pub(crate) mod page_cache;
 pub(crate) mod process;
 pub(crate) mod semaphore_image;
 pub(crate) mod system_v;
+pub(crate) mod volume;
+pub(crate) mod watch;
 pub(crate) mod who;
