@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use shmkit::{Acquired, SharedMemory};
+use shmkit::{Acquired, Guard, SharedMemory};
 
 use crate::frame;
 
@@ -36,7 +36,10 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Takes the lock and counts the wait for it.
-    pub(crate) fn lock<'s>(&mut self, segment: &'s SharedMemory) -> shmkit::Result<Acquired<'s>> {
+    pub(crate) fn lock<'s>(
+        &mut self,
+        segment: &'s SharedMemory,
+    ) -> shmkit::Result<Acquired<Guard<'s>>> {
         let asked = Instant::now();
         let acquired = segment.lock()?;
         self.waits.push(asked.elapsed());

@@ -44,6 +44,10 @@ pub enum ErrorKind {
     TimedOut,
     /// The lock is held by somebody else and the caller did not want to wait.
     WouldBlock,
+    /// The data of a lock are in doubt: a holder panicked, or died and nobody repaired them.
+    Poisoned,
+    /// A typed segment is of another type, version or format, or its header cannot be right.
+    BadHeader,
     /// The operating system or this build cannot do it.
     Unsupported,
     /// Anything else that the operating system said; see `source()`.
@@ -68,6 +72,8 @@ impl ErrorKind {
             Self::OutOfResources => "a system limit is used up",
             Self::TimedOut => "timed out",
             Self::WouldBlock => "the lock is held",
+            Self::Poisoned => "the lock is poisoned",
+            Self::BadHeader => "it does not hold what is asked for",
             Self::Unsupported => "not supported here",
             Self::Os => "the operating system refused",
         }
@@ -271,7 +277,9 @@ impl From<Error> for io::Error {
             ErrorKind::InvalidKey | ErrorKind::InvalidSize | ErrorKind::OutOfBounds => {
                 io::ErrorKind::InvalidInput
             }
-            ErrorKind::NotASegment => io::ErrorKind::InvalidData,
+            ErrorKind::NotASegment | ErrorKind::BadHeader | ErrorKind::Poisoned => {
+                io::ErrorKind::InvalidData
+            }
             ErrorKind::InUse => io::ErrorKind::ResourceBusy,
             ErrorKind::OutOfSpace | ErrorKind::OutOfResources => io::ErrorKind::OutOfMemory,
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,

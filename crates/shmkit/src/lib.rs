@@ -52,6 +52,7 @@
 // What `derive(ShmSafe)` makes names shmkit as its users do.
 extern crate self as shmkit;
 
+mod atomic;
 mod backend;
 pub mod directory;
 pub mod doctor;
@@ -59,18 +60,20 @@ mod error;
 pub mod inspect;
 pub mod key;
 pub mod layout;
+mod lease;
 mod lock;
 pub mod mapping;
 pub mod qt;
 pub mod reaper;
 mod segment;
+pub mod sync;
 mod sys;
 pub mod typed;
 
 pub use backend::{Detached, FsKind, InUse, Lifetime, Medium, Origin, Owners, Wish};
 pub use error::{Error, ErrorKind, Op, Result};
 pub use layout::ShmSafe;
-pub use lock::{Acquired, Guard, Recovery};
+pub use lock::{Acquired, Guard, Held, Recovery};
 pub use mapping::{Access, View};
 pub use segment::{Options, SharedMemory};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use shmkit::key::NativeIpcKey;
-use shmkit::{Access, Acquired, ErrorKind, Owners, SharedMemory};
+use shmkit::{Access, Acquired, ErrorKind, Guard, Owners, SharedMemory};
 
 use crate::args::{Lock, Timeout};
 use crate::{failure, key, output, signals};
@@ -67,7 +67,7 @@ pub(crate) fn run(args: Lock) -> Result<ExitCode> {
     }
 }
 
-fn wait(segment: &SharedMemory, limit: Timeout) -> shmkit::Result<Acquired<'_>> {
+fn wait(segment: &SharedMemory, limit: Timeout) -> shmkit::Result<Acquired<Guard<'_>>> {
     if let Some(limit) = limit {
         return segment.lock_timeout(limit);
     }

@@ -65,6 +65,9 @@ use crate::sys::file::Room;
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {
     pub(crate) size: usize,
+    /// What a new segment begins with when it appears; zeros follow. If there is any such thing, the
+    /// segment is a typed one, and its creator has the first lease.
+    pub(crate) head: Vec<u8>,
     pub(crate) mode: u32,
     pub(crate) access: Access,
     /// The first byte that is attached.
@@ -203,6 +206,13 @@ pub(crate) enum Grant {
     Clean,
     /// The one before did not give it back.
     OwnerDied,
+}
+
+impl Grant {
+    /// Whether what the lock protects may be half-written.
+    pub(crate) fn is_in_doubt(self) -> bool {
+        self == Self::OwnerDied
+    }
 }
 
 /// A process that may hold a lock.

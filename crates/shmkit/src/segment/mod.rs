@@ -14,7 +14,7 @@ use crate::backend::{
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
-use crate::lock::Acquired;
+use crate::lock::{Acquired, Guard};
 use crate::mapping::{Access, Ro, Rw, View};
 
 pub use options::Options;
@@ -276,7 +276,7 @@ impl SharedMemory {
     /// times out. System V keys: the kernel gives the lock back at once, whoever held it; that the
     /// owner died is told where shmkit made the lock and held it.
     #[inline]
-    pub fn lock(&self) -> Result<Acquired<'_>> {
+    pub fn lock(&self) -> Result<Acquired<Guard<'_>>> {
         match self.lock_at_once() {
             Some(acquired) => Ok(acquired),
             None => self.lock_or_wait(self.lock_timeout),
@@ -285,8 +285,8 @@ impl SharedMemory {
 
     /// The fast path of the usual case.
     #[inline]
-    fn lock_at_once(&self) -> Option<Acquired<'_>> {
-        self.lock.get()?.lock_at_once().map(Acquired::clean)
+    fn lock_at_once(&self) -> Option<Acquired<Guard<'_>>> {
+        self.lock.get()?.lock_at_once().map(Guard::clean)
     }
 
     /// Takes the lock if it is free.
@@ -294,16 +294,16 @@ impl SharedMemory {
     /// # Errors
     /// [`WouldBlock`](ErrorKind::WouldBlock) if it is not; otherwise as [`lock`](Self::lock).
     #[inline]
-    pub fn try_lock(&self) -> Result<Acquired<'_>> {
+    pub fn try_lock(&self) -> Result<Acquired<Guard<'_>>> {
         match self.lock_at_once() {
             Some(acquired) => Ok(acquired),
             None => self.lock_or_not(),
         }
     }
 
-    fn lock_or_not(&self) -> Result<Acquired<'_>> {
+    fn lock_or_not(&self) -> Result<Acquired<Guard<'_>>> {
         match self.semaphore()?.try_lock() {
-            Ok(Some(taken)) => Ok(Acquired::new(taken)),
+            Ok(Some(taken)) => Ok(Guard::acquired(taken)),
             Ok(None) => Err(Error::new(Op::Lock, ErrorKind::WouldBlock).on(&self.target)),
             Err(error) => Err(Error::os(Op::Lock, error).on(&self.target)),
         }
@@ -314,21 +314,21 @@ impl SharedMemory {
     /// # Errors
     /// As [`lock`](Self::lock).
     #[inline]
-    pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<'_>> {
+    pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<Guard<'_>>> {
         match self.lock_at_once() {
             Some(acquired) => Ok(acquired),
             None => self.lock_or_wait(limit),
         }
     }
 
-    fn lock_or_wait(&self, limit: Duration) -> Result<Acquired<'_>> {
+    fn lock_or_wait(&self, limit: Duration) -> Result<Acquired<Guard<'_>>> {
         let semaphore = self.semaphore()?;
         let taken = match semaphore.try_lock() {
             Ok(None) => semaphore.lock_within(limit),
             result => result,
         };
         match taken {
-            Ok(Some(taken)) => Ok(Acquired::new(taken)),
+            Ok(Some(taken)) => Ok(Guard::acquired(taken)),
             Ok(None) => Err(self.explain_timeout(semaphore, limit)),
             Err(error) => Err(Error::os(Op::Lock, error).on(&self.target)),
         }

@@ -40,6 +40,7 @@ impl Default for Options {
         Self {
             spec: Spec {
                 size: 0,
+                head: Vec::new(),
                 mode: 0o600,
                 access: Access::ReadWrite,
                 offset: 0,
@@ -219,6 +220,19 @@ impl Options {
     /// another user; [`NotASegment`](ErrorKind::NotASegment).
     pub fn remove(&self, key: &NativeIpcKey, in_use: InUse) -> Result<()> {
         backend::remove(key, &self.spec, in_use)
+    }
+
+    /// The same for a new segment of this size that begins with these bytes.
+    pub(crate) fn headed(&self, size: usize, head: Vec<u8>) -> Self {
+        let mut headed = self.clone();
+        headed.spec.size = size;
+        headed.spec.head = head;
+        headed
+    }
+
+    /// How long somebody else's work is waited for.
+    pub(crate) fn patience(&self) -> Duration {
+        self.lock_timeout
     }
 
     pub(super) fn create_target(&self, target: Target, spec: &Spec) -> Result<SharedMemory> {

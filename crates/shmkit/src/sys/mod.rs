@@ -9,3 +9,8 @@ pub(crate) mod user;
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
+
+#[cfg(not(target_os = "linux"))]
+mod none;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use none::*;

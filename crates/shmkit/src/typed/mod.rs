@@ -1,21 +1,26 @@
 //! Segments that hold a value of a type, and building blocks for such types.
 //!
-//! [`ArrayVec`], [`ArrayString`] and [`RingBuffer`] are `Vec`, `String` and `VecDeque` with a fixed
-//! capacity: they may lie in a segment, where what holds a pointer may not. They are for use by one
-//! at a time, so put them into a lock.
+//! [`Shared`] is the segment. [`ArrayVec`], [`ArrayString`] and [`RingBuffer`] are `Vec`, `String`
+//! and `VecDeque` with a fixed capacity: they may lie in a segment, where what holds a pointer may
+//! not. They are for use by one at a time, so put them into a lock of [`sync`](crate::sync).
 
 mod array_string;
 mod array_vec;
+mod header;
+mod location;
 mod ring;
+mod shared;
 
 use std::fmt;
 
-pub use array_string::ArrayString;
-pub use array_vec::ArrayVec;
-pub use ring::RingBuffer;
-
 #[doc(no_inline)]
 pub use crate::layout::ShmSafe;
+
+pub use array_string::ArrayString;
+pub use array_vec::ArrayVec;
+pub use location::Location;
+pub use ring::RingBuffer;
+pub use shared::Shared;
 
 /// There was no room; what should have been added is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

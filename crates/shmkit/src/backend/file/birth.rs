@@ -16,6 +16,7 @@ use crate::backend::target::directory_of;
 use crate::backend::{Lifetime, Origin, Spec, no_contents, unreadable};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::mapping::Access;
+use crate::sys::attachment;
 use crate::sys::file::{self, EPHEMERAL, Newborn, Room, Status, Unnamed};
 use crate::sys::fork::{self, User};
 
@@ -125,6 +126,10 @@ impl Born {
     pub(super) fn new(fd: OwnedFd, place: &Path, spec: &Spec, op: Op) -> Result<Self> {
         let size = spec.size as u64;
         file::set_size(fd.as_fd(), size, spec.room())
+            .and_then(|()| match &*spec.head {
+                [] => Ok(()),
+                head => file::write_start(fd.as_fd(), head),
+            })
             .map_err(|error| explain_size(error, place, Some(fd.as_fd()), size, op))?;
         Self::map(fd, place, spec, op)
     }
@@ -136,6 +141,10 @@ impl Born {
             shape(spec, size, Access::ReadWrite).map_err(|error| explain(error, place, op))?;
         let user = User::map(fd, shape.window)
             .and_then(|user| be_present(user.as_fd()).map(|()| user))
+            .and_then(|user| match &*spec.head {
+                [] => Ok(user),
+                _ => attachment::take_first_lease(&user).map(|()| user),
+            })
             .map_err(|error| explain_size(error, place, None, size, op))?;
         Ok(Self {
             user,

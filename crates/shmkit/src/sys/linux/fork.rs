@@ -22,14 +22,15 @@ use std::io;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::{
-    Arc, Mutex, MutexGuard, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 
 use rustix::fs::{Mode, OFlags};
 
+use super::attachment;
 use super::memory::{self, Pages, Window};
 use crate::mapping::Access;
 
@@ -42,12 +43,21 @@ pub(crate) fn generation() -> u32 {
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
+/// Changes whenever a mapping or its lease may have gone: what was remembered of an address is
+/// then to be looked up anew.
+#[inline]
+pub(crate) fn epoch() -> u32 {
+    EPOCH.load(Ordering::Relaxed)
+}
+
+static EPOCH: AtomicU32 = AtomicU32::new(1);
+
 /// A mapped file whose open file description stands for one user of it.
 #[derive(Debug)]
 pub(crate) struct User(ManuallyDrop<Arc<Record>>);
 
 #[derive(Debug)]
-struct Record {
+pub(super) struct Record {
     fd: OwnedFd,
     at: NonNull<u8>,
     window: Window,
@@ -56,6 +66,18 @@ struct Record {
     blind: AtomicBool,
     /// The byte whose lock says that this user is alive; 0 for none. A child starts without.
     slot: AtomicU32,
+    ledger: OnceLock<Ledger>,
+}
+
+/// What a segment keeps for those who attach to it.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// Where in the mapping the counter is from which leases get their numbers: an aligned word.
+    pub(crate) counter: usize,
+    /// Where the roster begins.
+    pub(crate) roster: usize,
+    /// What the segment is called in messages.
+    pub(crate) name: String,
 }
 
 // SAFETY: `at` is an address of memory shared between processes, used by no method here except
@@ -76,6 +98,7 @@ impl User {
             spare: AtomicI32::new(-1),
             blind: AtomicBool::new(false),
             slot: AtomicU32::new(0),
+            ledger: OnceLock::new(),
         });
         install();
         records().insert(at.addr().get(), Arc::clone(&record));
@@ -142,10 +165,14 @@ impl User {
         // SAFETY: by the contract it is not taken twice.
         let record = unsafe { ManuallyDrop::take(&mut self.0) };
         records().remove(&record.at.addr().get());
+        EPOCH.fetch_add(1, Ordering::Relaxed);
         let record = Arc::into_inner(record).expect("only the registry had another one");
         // SAFETY: the mapping came from `memory::map`, and views into it borrow the user.
         let ended = unsafe { memory::unmap(record.at, &record.window) };
         debug_assert!(ended.is_ok(), "the range was mapped");
+        if record.slot() != 0 {
+            attachment::give_back(record.fd());
+        }
         record.fd
     }
 }
@@ -164,7 +191,57 @@ impl AsFd for User {
     }
 }
 
+/// Looks at the user whose mapping has `address` in it.
+pub(super) fn at<R>(address: usize, look: impl FnOnce(&Record) -> R) -> Option<R> {
+    let records = records();
+    let (_, record) = records.range(..=address).next_back()?;
+    (address - record.base() < record.window.len).then(|| look(record))
+}
+
 impl Record {
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    pub(super) fn base(&self) -> usize {
+        self.at.expose_provenance().get()
+    }
+
+    pub(super) fn window(&self) -> &Window {
+        &self.window
+    }
+
+    pub(super) fn is_blind(&self) -> bool {
+        self.blind.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn slot(&self) -> u32 {
+        self.slot.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_slot(&self, slot: u32) {
+        self.slot.store(slot, Ordering::Relaxed);
+    }
+
+    pub(super) fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.get()
+    }
+
+    /// Only the first one counts.
+    pub(super) fn set_ledger(&self, ledger: Ledger) {
+        let _ = self.ledger.set(ledger);
+    }
+
+    /// The next number of the segment's counter; `None` if it has none.
+    pub(super) fn count_on(&self) -> Option<u32> {
+        let word = self.base() + self.ledger()?.counter;
+        let word = ptr::with_exposed_provenance_mut(word);
+        // SAFETY: the ledger names an aligned word in this mapping, which is writable and lives
+        // as long as the record; all that touch the word use atomics.
+        let counter = unsafe { AtomicU32::from_ptr(word) };
+        Some(counter.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
+    }
+
     fn prepare(&self) {
         let flags = match self.window.file_access() {
             Access::ReadOnly => OFlags::RDONLY,
@@ -274,6 +351,7 @@ extern "C" fn in_parent() {
 
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    EPOCH.fetch_add(1, Ordering::Relaxed);
     records()
         .values()
         .for_each(|record| record.become_own_user());

@@ -21,6 +21,12 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, limit: Duration) -> io::Resu
 
 /// Wakes at most one sleeper.
 pub(crate) fn wake_one(word: &AtomicU32) {
-    // It fails only on an address that is not mapped, and `word` is a reference.
-    let _ = futex::wake(word, Flags::empty(), 1);
+    wake(word, 1);
+}
+
+/// Wakes at most so many sleepers.
+pub(crate) fn wake(word: &AtomicU32, most: u32) {
+    // It fails only on an address that is not mapped, and `word` is a reference. More than
+    // `i32::MAX` the kernel takes for a negative number.
+    let _ = futex::wake(word, Flags::empty(), most.min(i32::MAX as u32));
 }

@@ -1,5 +1,6 @@
 //! Linux: files in `/dev/shm`, leases and open-file-description locks, System V objects, futexes.
 
+pub(crate) mod attachment;
 pub(crate) mod census;
 pub(crate) mod clock;
 pub(crate) mod file;
@@ -9,6 +10,7 @@ pub(crate) mod fork;
     reason = "where the layout of `sem_t` is the C library's secret, it does the sleeping"
 )]
 pub(crate) mod futex;
+pub(crate) mod identity;
 pub(crate) mod lease;
 pub(crate) mod listing;
 pub(crate) mod maps;

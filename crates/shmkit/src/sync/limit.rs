@@ -1,0 +1,62 @@
+//! How long somebody may wait, and how often to look up meanwhile.
+
+use std::time::{Duration, Instant};
+
+/// The moment at which a wait ends, if it ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Never,
+    At(Instant),
+    /// There is to be no wait.
+    Now,
+}
+
+impl Limit {
+    /// So long from now; never, if that is further than clocks go.
+    pub(crate) fn after(time: Duration) -> Self {
+        Instant::now()
+            .checked_add(time)
+            .map_or(Self::Never, Self::At)
+    }
+
+    /// What is left of it, at most `slice`; `None` if it is over.
+    pub(crate) fn left(self, slice: Duration) -> Option<Duration> {
+        let deadline = match self {
+            Self::Never => return Some(slice),
+            Self::Now => return None,
+            Self::At(deadline) => deadline,
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then(|| left.min(slice))
+    }
+}
+
+/// Says once in a while that it is time.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    slice: Duration,
+    since: Instant,
+}
+
+impl Watch {
+    pub(crate) fn every(slice: Duration) -> Self {
+        let since = Instant::now();
+        Self { slice, since }
+    }
+
+    /// Whether a slice is over since the last time that it was.
+    #[cfg(not(loom))]
+    pub(crate) fn is_over(&mut self) -> bool {
+        let now = Instant::now();
+        let is_over = now - self.since >= self.slice;
+        if is_over {
+            self.since = now;
+        }
+        is_over
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn is_over(&mut self) -> bool {
+        super::park::TIME_PASSES.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,303 @@
+//! The lock inside `Mutex`, `RecursiveMutex` and `RwLock`: a word, and who is waited for.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use super::holder::{self, LockHolder};
+use super::limit::Limit;
+use super::park;
+use super::peers::{Peers, Process};
+use super::word::{Flagged, Refusal, Word};
+use crate::atomic::{AtomicU32, AtomicU64};
+use crate::backend::Grant;
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::lease::{self, roster};
+use crate::sys::attachment;
+
+/// How long a lock is waited for where the caller did not say.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// 16 bytes, the same everywhere; all zeros is a lock that is free.
+#[derive(Debug)]
+#[repr(C, align(8))]
+pub(super) struct Lock {
+    word: Word,
+    /// The holder that somebody waits for, for messages; 0 if nobody waits.
+    blamed: AtomicU32,
+    /// Since when, in nanoseconds since 1970.
+    since: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Lock>() == 16 && align_of::<Lock>() == 8);
+
+/// This process, at a lock that remembers who is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Here<'a> {
+    process: Process,
+    lock: &'a Lock,
+}
+
+impl Peers for Here<'_> {
+    fn me(&self) -> u32 {
+        self.process.me()
+    }
+
+    fn is_alive(&self, lease: u32) -> bool {
+        self.process.is_alive(lease)
+    }
+
+    fn sleeps_for(&self, holder: u32) {
+        if self.lock.blamed.load(Relaxed) != holder {
+            self.lock.since.store(roster::now(), Relaxed);
+            self.lock.blamed.store(holder, Relaxed);
+        }
+    }
+
+    fn gives_back(&self) {
+        self.lock.blamed.store(0, Relaxed);
+    }
+}
+
+/// How a lock is taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wait {
+    /// Only if it is free.
+    No,
+    For(Duration),
+    Until(Instant),
+    /// As long as it takes.
+    Ever,
+}
+
+impl Wait {
+    pub(super) const USUAL: Self = Self::For(DEFAULT_TIMEOUT);
+
+    /// The same with its end fixed, for waits in several steps.
+    pub(super) fn since(self, begun: Instant) -> Self {
+        match self {
+            Self::For(time) => begun.checked_add(time).map_or(self, Self::Until),
+            other => other,
+        }
+    }
+
+    pub(super) fn limit(self) -> Limit {
+        match self {
+            Self::No => Limit::Now,
+            Self::For(time) => Limit::after(time),
+            Self::Until(deadline) => Limit::At(deadline),
+            Self::Ever => Limit::Never,
+        }
+    }
+}
+
+/// A lock that this process holds: what giving it back needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hold {
+    lease: u32,
+    generation: u32,
+}
+
+impl Hold {
+    pub(super) fn lease(self) -> u32 {
+        self.lease
+    }
+
+    #[inline]
+    pub(super) fn is_of_this_process(self) -> bool {
+        self.generation == lease::generation()
+    }
+}
+
+impl Lock {
+    pub(super) const fn new() -> Self {
+        Self {
+            word: Word::new(),
+            blamed: AtomicU32::new(0),
+            since: AtomicU64::new(0),
+        }
+    }
+
+    #[inline]
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Takes the lock in the usual case: free, nobody asleep, nothing in doubt.
+    #[inline]
+    pub(super) fn take_free(&self, hold: Hold) -> bool {
+        self.word.take_free(hold.lease)
+    }
+
+    #[inline]
+    pub(super) fn take(&self, wait: Wait, flagged: Flagged) -> Result<(Hold, Grant)> {
+        let hold = self.hold()?;
+        match self.take_free(hold) {
+            true => Ok((hold, Grant::Clean)),
+            false => self.take_slowly(hold, wait, flagged),
+        }
+    }
+
+    /// What this process would hold the lock by.
+    #[inline]
+    pub(super) fn hold(&self) -> Result<Hold> {
+        let generation = lease::generation();
+        match lease::of(self.address()) {
+            Ok(lease) => Ok(Hold { lease, generation }),
+            Err(why) => Err(lease::explain(why, Op::Lock)),
+        }
+    }
+
+    /// Waits until nobody has the lock, without taking it; from a dead holder it is taken and given
+    /// back.
+    #[cold]
+    pub(super) fn wait_until_free(&self, hold: Hold, wait: Wait, begun: Instant) -> Result<()> {
+        let freed = self.word.wait_until_free(&self.here(hold), wait.limit());
+        freed.map_err(|holder| self.explain_holder(holder, wait, begun))
+    }
+
+    #[cold]
+    fn take_slowly(&self, hold: Hold, wait: Wait, flagged: Flagged) -> Result<(Hold, Grant)> {
+        let here = self.here(hold);
+        let begun = Instant::now();
+        let taken = match wait.limit() {
+            Limit::Now => self.word.try_take(&here, flagged),
+            limit => self.word.take(&here, flagged, limit),
+        };
+        match taken {
+            Ok(grant) => Ok((hold, grant)),
+            Err(Refusal::Flagged) => Err(self.explain_poison()),
+            Err(Refusal::Held(holder)) => Err(self.explain_holder(holder, wait, begun)),
+        }
+    }
+
+    pub(super) fn here(&self, hold: Hold) -> Here<'_> {
+        let process = Process {
+            lease: hold.lease,
+            address: self.address(),
+        };
+        Here {
+            process,
+            lock: self,
+        }
+    }
+
+    /// Gives the lock back; its data are in doubt or not.
+    #[inline]
+    pub(super) fn give(&self, hold: Hold, in_doubt: bool) {
+        // A forked child inherits the guard, not the lock.
+        if hold.is_of_this_process() && (in_doubt || !self.word.give_simply(hold.lease)) {
+            self.word.give(&self.here(hold), in_doubt, 1);
+        }
+    }
+
+    /// The same for a lock that others than those who take it wait for.
+    pub(super) fn give_to_all(&self, hold: Hold, in_doubt: bool) {
+        if hold.is_of_this_process() && (in_doubt || !self.word.give_simply(hold.lease)) {
+            self.word.give(&self.here(hold), in_doubt, park::ALL);
+        }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.word.is_held()
+    }
+
+    pub(super) fn is_poisoned(&self) -> bool {
+        self.word.is_flagged()
+    }
+
+    pub(super) fn clear_poison(&self) -> Result<()> {
+        refuse_read_only(self)?;
+        self.word.set_flag(false);
+        Ok(())
+    }
+
+    /// What this process would hold it by, if it does hold it, in whichever thread.
+    pub(super) fn mine(&self) -> Option<Hold> {
+        let lease = lease::of(self.address()).ok()?;
+        let generation = lease::generation();
+        (self.word.holder() == Some(lease)).then_some(Hold { lease, generation })
+    }
+
+    /// Says that the data are in doubt, for one who holds it.
+    pub(super) fn poison(&self) {
+        self.word.set_flag(true);
+    }
+
+    pub(super) fn holder(&self) -> Option<LockHolder> {
+        let holder = self.word.holder()?;
+        Some(holder::of_lease(
+            self.address(),
+            holder,
+            self.held_for(holder),
+        ))
+    }
+
+    /// How long it has been waited for a holder.
+    fn held_for(&self, holder: u32) -> Option<Duration> {
+        let is_blamed = self.blamed.load(Relaxed) == holder;
+        let time = roster::now().checked_sub(self.since.load(Relaxed))?;
+        is_blamed.then(|| Duration::from_nanos(time))
+    }
+
+    #[cold]
+    pub(super) fn explain_poison(&self) -> Error {
+        error(ErrorKind::Poisoned, self.address())
+            .detail(
+                "it is poisoned: a holder panicked, or died and nobody has repaired the data since",
+            )
+            .hint("repair the data under `lock_poisoned`, or call `clear_poison` if they are right")
+    }
+
+    #[cold]
+    pub(super) fn explain_holder(&self, holder: u32, wait: Wait, begun: Instant) -> Error {
+        let kind = match wait {
+            Wait::No => ErrorKind::WouldBlock,
+            _ => ErrorKind::TimedOut,
+        };
+        let held = match wait {
+            // A try must be quick: who it is costs a look at all processes.
+            Wait::No => "it is held".to_owned(),
+            _ => {
+                let holder = holder::of_lease(self.address(), holder, self.held_for(holder));
+                format!(
+                    "timed out after {:.3} s, held by {holder}",
+                    begun.elapsed().as_secs_f64()
+                )
+            }
+        };
+        error(kind, self.address()).detail(held)
+    }
+}
+
+/// A refusal to wait any longer for what lies at this address, with the key of its segment.
+pub(super) fn error(kind: ErrorKind, address: usize) -> Error {
+    let error = Error::new(Op::Lock, kind);
+    match attachment::name(address) {
+        Some(name) => error.on(name),
+        None => error,
+    }
+}
+
+/// An error if what is to be written to lies in a segment that is attached read-only.
+#[inline]
+pub(super) fn refuse_read_only<T>(what: &T) -> Result<()> {
+    let address = std::ptr::from_ref(what).addr();
+    match lease::is_writable(address) {
+        true => Ok(()),
+        false => Err(lease::explain(attachment::NoLease::ReadOnly, Op::Write)),
+    }
+}
+
+/// What was waited for did not come.
+#[cold]
+pub(super) fn timed_out<T>(what: &T, wait: Wait, begun: Instant, state: &str) -> Error {
+    let address = std::ptr::from_ref(what).addr();
+    match wait {
+        Wait::No => error(ErrorKind::WouldBlock, address).detail(state),
+        _ => {
+            let time = begun.elapsed().as_secs_f64();
+            error(ErrorKind::TimedOut, address)
+                .detail(format!("timed out after {time:.3} s: {state}"))
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The readers of a lock, each process in a slot of its own, so that those of a dead one can be
+//! told from the others'.
+//!
+//! ```text
+//! slot: lease << 32 | number of readers of that process
+//! ```
+//!
+//! A reader joins a slot and then looks whether a writer has the lock's word; a writer takes the
+//! word and then looks at all the slots. Whatever the order, one of them sees the other: the reader
+//! leaves again and waits, and the writer waits for those that were there before it. So a waiting
+//! writer keeps new readers out.
+//!
+//! Threads begin to look for a slot in different lines of the cache, so that readers on different
+//! processors do not write to the same one.
+
+use std::time::Duration;
+
+use super::limit::{Limit, Watch};
+use super::park;
+use super::peers::Peers;
+use super::word::SLICE;
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+/// The slots that one line of the cache has room for.
+const SLOTS: usize = 8;
+
+/// See the module. All zeros is nobody.
+#[derive(Debug)]
+#[repr(C, align(8))]
+pub(crate) struct Readers<const LINES: usize> {
+    /// Changes when a reader leaves while somebody waits for it.
+    left: AtomicU32,
+    /// Not 0 while a writer waits for readers to leave, or a reader for a slot.
+    awaited: AtomicU32,
+    slots: [[AtomicU64; SLOTS]; LINES],
+}
+
+/// Where a reader is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seat(usize);
+
+impl<const LINES: usize> Readers<LINES> {
+    #[cfg(not(loom))]
+    pub(crate) const fn new() -> Self {
+        Self {
+            left: AtomicU32::new(0),
+            awaited: AtomicU32::new(0),
+            slots: [const { [const { AtomicU64::new(0) }; SLOTS] }; LINES],
+        }
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        Self {
+            left: AtomicU32::new(0),
+            awaited: AtomicU32::new(0),
+            slots: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
+        }
+    }
+
+    fn slot(&self, seat: Seat) -> &AtomicU64 {
+        &self.slots[seat.0 / SLOTS][seat.0 % SLOTS]
+    }
+
+    /// The seats in the order in which a thread tries them: the first of each line, beginning with
+    /// its own, then the second, and so on.
+    fn seats(hint: u32) -> impl Iterator<Item = Seat> {
+        (0..SLOTS * LINES).map(move |turn| {
+            let line = (hint as usize % LINES + turn) % LINES;
+            let place = (hint as usize / LINES + turn / LINES) % SLOTS;
+            Seat(line * SLOTS + place)
+        })
+    }
+
+    /// Writes a reader down; `None` if all the slots are taken by other processes. The caller must
+    /// then look at the writer's word.
+    #[inline]
+    pub(crate) fn join(&self, me: u32, hint: u32) -> Option<Seat> {
+        let seat = Self::seats(hint).find(|&seat| self.try_join(seat, me));
+        announce();
+        seat
+    }
+
+    #[inline]
+    fn try_join(&self, seat: Seat, me: u32) -> bool {
+        let slot = self.slot(seat);
+        let mut value = slot.load(Ordering::Relaxed);
+        loop {
+            let joined = match halves(value) {
+                (_, 0) => one_of(me),
+                (lease, count) if lease == me && count < u32::MAX => value + 1,
+                _ => return false,
+            };
+            match slot.compare_exchange_weak(value, joined, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => value = now,
+            }
+        }
+    }
+
+    /// Strikes a reader off, and tells those who wait for it.
+    #[inline]
+    pub(crate) fn leave(&self, seat: Seat) {
+        self.slot(seat).fetch_sub(1, Ordering::SeqCst);
+        announce();
+        if self.awaited.load(Ordering::SeqCst) != 0 {
+            self.tell();
+        }
+    }
+
+    #[cold]
+    fn tell(&self) {
+        self.left.fetch_add(1, Ordering::Release);
+        park::wake(&self.left, park::ALL);
+    }
+
+    /// Whether there are no readers, for one who has just taken the word.
+    #[inline]
+    pub(crate) fn are_none(&self) -> bool {
+        // The word was taken with less than what this needs.
+        fence(Ordering::SeqCst);
+        self.anybody().is_none()
+    }
+
+    /// Waits until there are no readers, for one who has the word; the lease of a reader who is
+    /// still there when `limit` is over.
+    #[cold]
+    pub(crate) fn drain(&self, peers: &impl Peers, limit: Limit) -> Result<(), u32> {
+        fence(Ordering::SeqCst);
+        let mut watch = Watch::every(SLICE);
+        let drained = loop {
+            let before = self.left.load(Ordering::Acquire);
+            self.awaited.store(1, Ordering::SeqCst);
+            announce();
+            let Some(reader) = self.anybody() else {
+                break Ok(());
+            };
+            let left = limit.left(SLICE);
+            if watch.is_over() || left.is_none() {
+                self.strike_off_the_dead(peers);
+            }
+            match (left, self.anybody()) {
+                (_, None) => break Ok(()),
+                (None, _) => break Err(reader),
+                (Some(left), _) => park::wait(&self.left, before, left),
+            }
+        };
+        self.awaited.store(0, Ordering::Relaxed);
+        drained
+    }
+
+    /// A reader's lease, if there is one.
+    pub(crate) fn anybody(&self) -> Option<u32> {
+        let slots = self.slots.iter().flatten();
+        let mut values = slots.map(|slot| halves(slot.load(Ordering::SeqCst)));
+        let reader = values.find(|&(_, count)| count > 0);
+        // What readers have read must not be written before.
+        fence(Ordering::Acquire);
+        reader.map(|(lease, _)| lease)
+    }
+
+    /// Sees to it that the readers of dead processes are waited for no longer.
+    #[cold]
+    pub(crate) fn strike_off_the_dead(&self, peers: &impl Peers) {
+        for slot in self.slots.iter().flatten() {
+            let value = slot.load(Ordering::Relaxed);
+            let (lease, count) = halves(value);
+            if count > 0 && !peers.is_alive(lease) {
+                // Only the dead one's threads could change it.
+                let _ = slot.compare_exchange(value, 0, Ordering::AcqRel, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Waits a moment for a slot; a writer or another reader may be told first.
+    #[cold]
+    pub(crate) fn wait_for_a_slot(&self, limit: Duration) {
+        let before = self.left.load(Ordering::Acquire);
+        self.awaited.store(1, Ordering::SeqCst);
+        park::wait(&self.left, before, limit);
+    }
+}
+
+/// Between saying "I am here" and looking who else is. The accesses before and after are sequentially
+/// consistent, which is enough; loom knows that only of fences.
+#[inline(always)]
+fn announce() {
+    #[cfg(loom)]
+    fence(Ordering::SeqCst);
+}
+
+fn one_of(lease: u32) -> u64 {
+    u64::from(lease) << 32 | 1
+}
+
+fn halves(slot: u64) -> (u32, u32) {
+    ((slot >> 32) as u32, slot as u32)
+}

@@ -1,0 +1,260 @@
+//! A mutex that its holder may take again.
+#![expect(
+    unsafe_code,
+    reason = "the data belong to the thread that holds the lock"
+)]
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use super::holder::LockHolder;
+use super::lock::{self, Hold, Lock, Wait};
+use super::thread;
+use super::word::Flagged;
+use crate::atomic::{AtomicU32, AtomicU64};
+use crate::error::{ErrorKind, Result};
+use crate::lock::{Acquired, sealed::Held};
+
+/// A lock inside a segment that the thread which holds it may take again.
+///
+/// As a thread may have several guards at once, they give only `&T`: what is to change must be
+/// atomics. Everything else is as with [`Mutex`](super::Mutex): owner death, poison, limits.
+/// After an owner's death only the first of the new holder's guards is a
+/// [`Recovery`](crate::Recovery).
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use shmkit::{key::NativeIpcKey, sync::RecursiveMutex, typed::Shared};
+///
+/// # fn main() -> shmkit::Result<()> {
+/// # let name = format!("shmkit-doc-recursive-{}", std::process::id());
+/// # let key = NativeIpcKey::platform_safe(&name);
+/// let init = || RecursiveMutex::new(AtomicU32::new(0));
+/// // SAFETY: every program that opens this key is ours.
+/// let depth = unsafe { Shared::open_or_init(&key, init) }?;
+/// let outer = depth.lock()?.assume_recovered();
+/// let inner = depth.lock()?.assume_recovered();
+/// inner.fetch_add(1, Ordering::Relaxed);
+/// assert_eq!(outer.load(Ordering::Relaxed), 1);
+/// # Ok(()) }
+/// ```
+///
+/// # Layout
+///
+/// 16 bytes of lock, the holder's thread (8), how often it has the lock (4), 4 that are 0, the
+/// data.
+#[doc(alias = "ReentrantMutex")]
+#[repr(C, align(8))]
+pub struct RecursiveMutex<T> {
+    lock: Lock,
+    /// The lease of the holder and its thread's number in the halves; 0 if nobody has it.
+    owner: AtomicU64,
+    depth: AtomicU32,
+    reserved: AtomicU32,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: the data are only reached by the thread that holds the lock, as with a `Mutex`.
+unsafe impl<T: Send> Sync for RecursiveMutex<T> {}
+
+impl<T> RecursiveMutex<T> {
+    /// Where the data are, in bytes from the beginning.
+    pub(super) const DATA: usize = std::mem::offset_of!(Self, data);
+
+    /// A free lock around `data`.
+    pub const fn new(data: T) -> Self {
+        Self {
+            lock: Lock::new(),
+            owner: AtomicU64::new(0),
+            depth: AtomicU32::new(0),
+            reserved: AtomicU32::new(0),
+            data: UnsafeCell::new(data),
+        }
+    }
+
+    /// Takes the lock, waiting for it at most [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
+    ///
+    /// # Errors
+    /// As [`Mutex::lock`](super::Mutex::lock); [`OutOfResources`](ErrorKind::OutOfResources) if
+    /// this thread has it `u32::MAX` times.
+    #[inline]
+    pub fn lock(&self) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
+        self.take(Wait::USUAL, Flagged::Refuse)
+    }
+
+    /// Takes the lock if it is free, this thread's, or its holder is dead.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](ErrorKind::WouldBlock) if it is held; otherwise as [`lock`](Self::lock).
+    #[inline]
+    pub fn try_lock(&self) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
+        self.take(Wait::No, Flagged::Refuse)
+    }
+
+    /// Takes the lock, waiting for it at most about `limit`.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    #[inline]
+    pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
+        self.take(Wait::For(limit), Flagged::Refuse)
+    }
+
+    /// Takes the lock, waiting for it at most until about `deadline`.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    #[inline]
+    pub fn lock_deadline(&self, deadline: Instant) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
+        self.take(Wait::Until(deadline), Flagged::Refuse)
+    }
+
+    /// Takes the lock also if it is poisoned, to repair the data, waiting at most about `limit`;
+    /// see [`Mutex::lock_poisoned`](super::Mutex::lock_poisoned).
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock), but never `Poisoned`.
+    pub fn lock_poisoned(&self, limit: Duration) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
+        self.take(Wait::For(limit), Flagged::Accept)
+    }
+
+    fn take(&self, wait: Wait, flagged: Flagged) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
+        if let Some(mine) = self.lock.mine()
+            && self.owner.load(Relaxed) == token(mine)
+        {
+            return self.take_again(mine);
+        }
+        let (hold, grant) = self.lock.take(wait, flagged)?;
+        self.owner.store(token(hold), Relaxed);
+        self.depth.store(1, Relaxed);
+        Ok(Acquired::of(self.guard(hold, grant.is_in_doubt()), grant))
+    }
+
+    /// Only this thread writes its own token there, so it has the lock.
+    fn take_again(&self, hold: Hold) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
+        let depth = self.depth.load(Relaxed);
+        if depth == u32::MAX {
+            let address = std::ptr::from_ref(self).addr();
+            return Err(lock::error(ErrorKind::OutOfResources, address)
+                .detail("this thread has taken it as often as can be counted"));
+        }
+        self.depth.store(depth + 1, Relaxed);
+        Ok(Acquired::Clean(self.guard(hold, false)))
+    }
+
+    fn guard(&self, hold: Hold, in_doubt: bool) -> RecursiveMutexGuard<'_, T> {
+        RecursiveMutexGuard {
+            mutex: self,
+            hold,
+            in_doubt,
+            panicking: std::thread::panicking(),
+            _of_this_thread: PhantomData,
+        }
+    }
+
+    fn give(&self, hold: Hold, in_doubt: bool) {
+        // In a forked child, or if somebody has scribbled there.
+        if self.owner.load(Relaxed) != token(hold) || !hold.is_of_this_process() {
+            return;
+        }
+        match self.depth.load(Relaxed).saturating_sub(1) {
+            0 => {
+                self.owner.store(0, Relaxed);
+                self.lock.give(hold, in_doubt || self.lock.is_poisoned());
+            }
+            depth => {
+                self.depth.store(depth, Relaxed);
+                if in_doubt {
+                    // Whoever comes after the last guard is told.
+                    self.lock.poison();
+                }
+            }
+        }
+    }
+
+    /// Whether the data are in doubt and nobody has repaired them yet.
+    pub fn is_poisoned(&self) -> bool {
+        self.lock.is_poisoned()
+    }
+
+    /// Says that the data are right although the lock was poisoned.
+    ///
+    /// # Errors
+    /// [`ReadOnly`](ErrorKind::ReadOnly).
+    pub fn clear_poison(&self) -> Result<()> {
+        self.lock.clear_poison()
+    }
+
+    /// Who holds the lock now, if anybody. Takes long: it looks at all processes.
+    pub fn holder(&self) -> Option<LockHolder> {
+        self.lock.holder()
+    }
+}
+
+/// A thread of a process, for all processes that are attached to the segment.
+fn token(hold: Hold) -> u64 {
+    u64::from(hold.lease()) << 32 | u64::from(thread::number())
+}
+
+impl<T: Default> Default for RecursiveMutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> fmt::Debug for RecursiveMutex<T> {
+    /// Looking does not lock, so the data are not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecursiveMutex")
+            .field("lock", &self.lock)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Holds a [`RecursiveMutex`]; when the thread's last one is dropped, the lock is given back.
+///
+/// It stays with its thread. In a forked child it is worth nothing.
+#[must_use = "the lock is given back when this is dropped"]
+pub struct RecursiveMutexGuard<'a, T> {
+    mutex: &'a RecursiveMutex<T>,
+    hold: Hold,
+    in_doubt: bool,
+    panicking: bool,
+    _of_this_thread: PhantomData<*const T>,
+}
+
+impl<T> Held for RecursiveMutexGuard<'_, T> {
+    fn mark_recovered(&mut self) {
+        self.in_doubt = false;
+        if self.mutex.lock.is_poisoned() {
+            // It was written to when it was taken.
+            let _ = self.mutex.lock.clear_poison();
+        }
+    }
+}
+
+impl<T> Drop for RecursiveMutexGuard<'_, T> {
+    fn drop(&mut self) {
+        let panicked = !self.panicking && std::thread::panicking();
+        self.mutex.give(self.hold, self.in_doubt || panicked);
+    }
+}
+
+impl<T> Deref for RecursiveMutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: this thread holds the lock, and all its guards give shared references.
+        unsafe { &*self.mutex.data.get() }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for RecursiveMutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

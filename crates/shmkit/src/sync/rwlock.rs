@@ -1,0 +1,433 @@
+//! A lock for many readers or one writer.
+#![expect(unsafe_code, reason = "the data belong to whoever holds the lock")]
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::{Duration, Instant};
+
+use super::holder::LockHolder;
+use super::lock::{Hold, Lock, Wait};
+use super::readers::{Readers, Seat};
+use super::thread;
+use super::word::Flagged;
+use crate::atomic::AtomicU32;
+use crate::backend::Grant;
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::lock::{Acquired, sealed::Held};
+
+/// How long a reader that found no slot goes without looking again.
+const SLOT_SLICE: Duration = Duration::from_millis(2);
+
+/// A lock inside a segment that many may have to read or one to write.
+///
+/// A writer that waits keeps new readers out, so writers do not starve; a thread that reads must
+/// therefore not read a second time while it does. Owner death, poison and limits are as with
+/// [`Mutex`](super::Mutex): when a writer died in the middle everybody gets
+/// [`Acquired::OwnerDied`], readers too, until one of them has marked the data as recovered. A
+/// reader's death hinders nobody.
+///
+/// `LINES` is how many cache lines of slots there are for readers, eight in each: as many
+/// processes can read at the same time, and threads of different lines do not slow each other down.
+/// More processes wait for a slot.
+///
+/// ```
+/// use shmkit::{key::NativeIpcKey, sync::RwLock, typed::Shared};
+///
+/// # fn main() -> shmkit::Result<()> {
+/// # let name = format!("shmkit-doc-rwlock-{}", std::process::id());
+/// # let key = NativeIpcKey::platform_safe(&name);
+/// // SAFETY: every program that opens this key is ours.
+/// let table = unsafe { Shared::<RwLock<[u32; 4]>>::open_or_init(&key, Default::default) }?;
+/// table.write()?.assume_recovered()[2] = 7;
+/// assert_eq!(table.read()?.assume_recovered()[2], 7);
+/// # Ok(()) }
+/// ```
+///
+/// # Layout
+///
+/// 16 bytes of lock, the writer that is in (4 bytes, its lease), 4 that are 0, 8 + 64 × `LINES`
+/// bytes of readers, the data. All zeros is a lock that is free.
+#[repr(C, align(8))]
+pub struct RwLock<T, const LINES: usize = 4> {
+    /// The writers' lock.
+    lock: Lock,
+    /// The writer that has the data to itself, so that they are in doubt if it dies; whoever comes
+    /// after such a death finds it still there.
+    inside: AtomicU32,
+    reserved: AtomicU32,
+    readers: Readers<LINES>,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: the lock gives the data to one writer or to readers, as std's does.
+unsafe impl<T: Send + Sync, const LINES: usize> Sync for RwLock<T, LINES> {}
+
+impl<T, const LINES: usize> RwLock<T, LINES> {
+    /// Where the data are, in bytes from the beginning.
+    pub(super) const DATA: usize = std::mem::offset_of!(Self, data);
+
+    /// A free lock around `data`.
+    pub const fn new(data: T) -> Self {
+        const { assert!(LINES > 0, "a RwLock needs a line of slots for readers") };
+        Self {
+            lock: Lock::new(),
+            inside: AtomicU32::new(0),
+            reserved: AtomicU32::new(0),
+            readers: Readers::new(),
+            data: UnsafeCell::new(data),
+        }
+    }
+
+    /// Locks to read, waiting for it at most [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
+    ///
+    /// # Errors
+    /// As [`Mutex::lock`](super::Mutex::lock).
+    #[inline]
+    pub fn read(&self) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
+        self.take_to_read(Wait::USUAL)
+    }
+
+    /// Locks to read if no writer has it.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](ErrorKind::WouldBlock) if one has it; otherwise as [`read`](Self::read).
+    #[inline]
+    pub fn try_read(&self) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
+        self.take_to_read(Wait::No)
+    }
+
+    /// Locks to read, waiting for it at most about `limit`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    #[inline]
+    pub fn read_timeout(&self, limit: Duration) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
+        self.take_to_read(Wait::For(limit))
+    }
+
+    /// Locks to read, waiting for it at most until about `deadline`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    #[inline]
+    pub fn read_deadline(
+        &self,
+        deadline: Instant,
+    ) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
+        self.take_to_read(Wait::Until(deadline))
+    }
+
+    /// Locks to write, waiting for it at most [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
+    ///
+    /// # Errors
+    /// As [`Mutex::lock`](super::Mutex::lock); a time-out names the writer or a reader.
+    #[inline]
+    pub fn write(&self) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
+        self.take_to_write(Wait::USUAL, Flagged::Refuse)
+    }
+
+    /// Locks to write if nobody has it.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](ErrorKind::WouldBlock) if somebody has it; otherwise as
+    /// [`write`](Self::write).
+    #[inline]
+    pub fn try_write(&self) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
+        self.take_to_write(Wait::No, Flagged::Refuse)
+    }
+
+    /// Locks to write, waiting for it at most about `limit`.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    #[inline]
+    pub fn write_timeout(
+        &self,
+        limit: Duration,
+    ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
+        self.take_to_write(Wait::For(limit), Flagged::Refuse)
+    }
+
+    /// Locks to write, waiting for it at most until about `deadline`.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    #[inline]
+    pub fn write_deadline(
+        &self,
+        deadline: Instant,
+    ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
+        self.take_to_write(Wait::Until(deadline), Flagged::Refuse)
+    }
+
+    /// Locks to write also if it is poisoned, to repair the data, waiting at most about `limit`;
+    /// see [`Mutex::lock_poisoned`](super::Mutex::lock_poisoned).
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), but never `Poisoned`.
+    pub fn write_poisoned(
+        &self,
+        limit: Duration,
+    ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
+        self.take_to_write(Wait::For(limit), Flagged::Accept)
+    }
+
+    #[inline]
+    fn take_to_read(&self, wait: Wait) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
+        let hold = self.lock.hold()?;
+        let seat = match self.readers.join(hold.lease(), thread::number()) {
+            Some(seat) if !self.lock.is_held() => seat,
+            seat => self.take_seat_slowly(seat, hold, wait)?,
+        };
+        if self.lock.is_poisoned() {
+            self.readers.leave(seat);
+            return Err(self.lock.explain_poison());
+        }
+        let grant = self.grant();
+        let guard = RwLockReadGuard {
+            lock: self,
+            hold,
+            seat,
+            in_doubt: grant.is_in_doubt(),
+            _data: PhantomData,
+        };
+        Ok(Acquired::of(guard, grant))
+    }
+
+    #[cold]
+    fn take_seat_slowly(&self, seat: Option<Seat>, hold: Hold, wait: Wait) -> Result<Seat> {
+        let begun = Instant::now();
+        // A duration counts from here.
+        let wait = wait.since(begun);
+        let mut seat = seat;
+        loop {
+            match seat {
+                Some(seat) if !self.lock.is_held() => return Ok(seat),
+                Some(seat) => {
+                    self.readers.leave(seat);
+                    self.lock.wait_until_free(hold, wait, begun)?;
+                }
+                None => {
+                    self.readers.strike_off_the_dead(&self.lock.here(hold));
+                    match (wait.limit().left(SLOT_SLICE), self.readers.anybody()) {
+                        (None, Some(reader)) => {
+                            return Err(self.lock.explain_holder(reader, wait, begun));
+                        }
+                        (Some(left), Some(_)) => self.readers.wait_for_a_slot(left),
+                        (_, None) => {}
+                    }
+                }
+            }
+            seat = self.readers.join(hold.lease(), thread::number());
+        }
+    }
+
+    #[inline]
+    fn take_to_write(
+        &self,
+        wait: Wait,
+        flagged: Flagged,
+    ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
+        let hold = self.lock.hold()?;
+        if !self.lock.take_free(hold) {
+            self.take_word_slowly(wait, flagged)?;
+        } else if !self.readers.are_none() {
+            let begun = Instant::now();
+            self.drain(hold, wait.since(begun), begun)?;
+        }
+        let grant = match self.lock.is_poisoned() {
+            true => Grant::OwnerDied,
+            false => self.grant(),
+        };
+        self.inside.store(hold.lease(), Relaxed);
+        let guard = RwLockWriteGuard {
+            lock: self,
+            hold,
+            in_doubt: grant.is_in_doubt(),
+            panicking: std::thread::panicking(),
+            _data: PhantomData,
+        };
+        Ok(Acquired::of(guard, grant))
+    }
+
+    #[cold]
+    fn take_word_slowly(&self, wait: Wait, flagged: Flagged) -> Result<()> {
+        let begun = Instant::now();
+        let wait = wait.since(begun);
+        let (hold, _) = self.lock.take(wait, flagged)?;
+        self.drain(hold, wait, begun)
+    }
+
+    /// Waits for the readers that were there before; gives the lock back if they stay too long.
+    #[cold]
+    fn drain(&self, hold: Hold, wait: Wait, begun: Instant) -> Result<()> {
+        let here = self.lock.here(hold);
+        self.readers.drain(&here, wait.limit()).map_err(|reader| {
+            // The data were not touched: they are in doubt only if they were before.
+            self.lock.give_to_all(hold, self.lock.is_poisoned());
+            self.lock.explain_holder(reader, wait, begun)
+        })
+    }
+
+    /// Whether a writer died inside, for one who has the lock.
+    fn grant(&self) -> Grant {
+        match self.inside.load(Acquire) {
+            0 => Grant::Clean,
+            _ => Grant::OwnerDied,
+        }
+    }
+
+    /// Whether the data are in doubt and nobody has repaired them yet.
+    pub fn is_poisoned(&self) -> bool {
+        self.lock.is_poisoned()
+    }
+
+    /// Says that the data are right although the lock was poisoned.
+    ///
+    /// # Errors
+    /// [`ReadOnly`](ErrorKind::ReadOnly).
+    pub fn clear_poison(&self) -> Result<()> {
+        self.lock.clear_poison()
+    }
+
+    /// The writer that has or awaits the lock now, if there is one. Takes long: it looks at all
+    /// processes.
+    pub fn writer(&self) -> Option<LockHolder> {
+        self.lock.holder()
+    }
+
+    /// The data, without locking: nobody else can have them.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.data.get_mut()
+    }
+}
+
+impl<T: Default, const LINES: usize> Default for RwLock<T, LINES> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T, const LINES: usize> fmt::Debug for RwLock<T, LINES> {
+    /// Looking does not lock, so the data are not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RwLock")
+            .field("lock", &self.lock)
+            .field("readers", &self.readers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Holds a [`RwLock`] to read; dropping it gives the lock back.
+///
+/// In a forked child it is worth nothing: the lock stays with the parent.
+#[must_use = "the lock is given back when this is dropped"]
+pub struct RwLockReadGuard<'a, T, const LINES: usize> {
+    lock: &'a RwLock<T, LINES>,
+    hold: Hold,
+    seat: Seat,
+    /// A writer died inside, and the data have not been found right yet.
+    in_doubt: bool,
+    _data: PhantomData<&'a T>,
+}
+
+impl<T, const LINES: usize> Held for RwLockReadGuard<'_, T, LINES> {
+    fn mark_recovered(&mut self) {
+        self.in_doubt = false;
+        self.lock.inside.store(0, Relaxed);
+    }
+}
+
+impl<T, const LINES: usize> Drop for RwLockReadGuard<'_, T, LINES> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.hold.is_of_this_process() {
+            return;
+        }
+        if self.in_doubt {
+            self.lock.lock.poison();
+        }
+        self.lock.readers.leave(self.seat);
+    }
+}
+
+impl<T, const LINES: usize> Deref for RwLockReadGuard<'_, T, LINES> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: this reader is written down, so no writer that follows the protocol is inside.
+        unsafe { &*self.lock.data.get() }
+    }
+}
+
+impl<T: fmt::Debug, const LINES: usize> fmt::Debug for RwLockReadGuard<'_, T, LINES> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Holds a [`RwLock`] to write; dropping it gives the lock back.
+///
+/// In a forked child it is worth nothing: the lock stays with the parent.
+#[must_use = "the lock is given back when this is dropped"]
+pub struct RwLockWriteGuard<'a, T, const LINES: usize> {
+    lock: &'a RwLock<T, LINES>,
+    hold: Hold,
+    in_doubt: bool,
+    panicking: bool,
+    _data: PhantomData<&'a mut T>,
+}
+
+impl<T, const LINES: usize> Held for RwLockWriteGuard<'_, T, LINES> {
+    fn mark_recovered(&mut self) {
+        self.in_doubt = false;
+    }
+}
+
+impl<T, const LINES: usize> Drop for RwLockWriteGuard<'_, T, LINES> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.hold.is_of_this_process() {
+            return;
+        }
+        let panicked = !self.panicking && std::thread::panicking();
+        let in_doubt = self.in_doubt || panicked;
+        // Poisoned first: whoever comes after a death in between finds the data in doubt either way.
+        if in_doubt {
+            self.lock.lock.poison();
+        }
+        self.lock.inside.store(0, Release);
+        self.lock.lock.give_to_all(self.hold, in_doubt);
+    }
+}
+
+impl<T, const LINES: usize> Deref for RwLockWriteGuard<'_, T, LINES> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the writers' lock is held and all readers have left, so no other thread or
+        // process that follows the protocol has the data.
+        unsafe { &*self.lock.data.get() }
+    }
+}
+
+impl<T, const LINES: usize> DerefMut for RwLockWriteGuard<'_, T, LINES> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`, and the guard is borrowed alone.
+        unsafe { &mut *self.lock.data.get() }
+    }
+}
+
+impl<T: fmt::Debug, const LINES: usize> fmt::Debug for RwLockWriteGuard<'_, T, LINES> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

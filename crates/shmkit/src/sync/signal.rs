@@ -1,0 +1,284 @@
+//! The words of what signals rather than excludes. None of them has an owner: what a death can do
+//! is swallow a wake-up, so nobody sleeps longer than [`RECHECK`] without looking again.
+
+use std::time::Duration;
+
+use super::limit::Limit;
+use super::park;
+use crate::atomic::{AtomicU32, Ordering};
+
+/// How long a wake-up may stay lost.
+pub(super) const RECHECK: Duration = Duration::from_millis(50);
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        #[repr(transparent)]
+        pub(crate) struct $name(AtomicU32);
+
+        impl $name {
+            #[cfg(not(loom))]
+            pub(crate) const fn new(state: u32) -> Self {
+                Self(AtomicU32::new(state))
+            }
+
+            #[cfg(loom)]
+            pub(crate) fn new(state: u32) -> Self {
+                Self(AtomicU32::new(state))
+            }
+        }
+    )*};
+}
+
+words!(
+    /// The number of signals so far. A sleeper goes on when it has changed, so one that was killed
+    /// by chance between being woken and going on takes no signal away from the others.
+    Sequence,
+    /// ```text
+    /// WAITERS (bit 31) | permits
+    /// ```
+    Permits,
+    /// ```text
+    /// number of settings (31 bits) | set
+    /// ```
+    /// Who waits goes on also if it was set and reset in between.
+    Flag,
+    /// ```text
+    /// number of the round (16 bits) | how many have come (16 bits)
+    /// ```
+    Round
+);
+
+impl Sequence {
+    /// To be taken before what is waited for is looked at.
+    pub(crate) fn now(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Sleeps until a signal comes after `before`; `false` if `limit` is over first.
+    pub(crate) fn wait(&self, before: u32, limit: Limit) -> bool {
+        while self.0.load(Ordering::Relaxed) == before {
+            match limit.left(RECHECK) {
+                Some(left) => park::wait(&self.0, before, left),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    pub(crate) fn signal(&self, most: u32) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        park::wake(&self.0, most);
+    }
+}
+
+impl Permits {
+    const WAITERS: u32 = 1 << 31;
+
+    /// The most that there can be.
+    pub(crate) const MOST: u32 = Self::WAITERS - 1;
+
+    pub(crate) fn available(&self) -> u32 {
+        self.0.load(Ordering::Relaxed) & Self::MOST
+    }
+
+    #[inline]
+    pub(crate) fn try_acquire(&self) -> bool {
+        self.try_take(0)
+    }
+
+    fn try_take(&self, asleep: u32) -> bool {
+        let mut state = self.0.load(Ordering::Relaxed);
+        while state & Self::MOST > 0 {
+            let taken = (state - 1) | asleep;
+            match self.swap(state, taken, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+
+    /// Takes a permit, sleeping until there is one; `false` if `limit` is over first.
+    #[cold]
+    pub(crate) fn acquire(&self, limit: Limit) -> bool {
+        // Whoever has slept cannot know who else still does.
+        let mut asleep = 0;
+        while !self.try_take(asleep) {
+            let Some(left) = limit.left(RECHECK) else {
+                return false;
+            };
+            let state = self.0.load(Ordering::Relaxed);
+            let waiting = Self::WAITERS;
+            let is_marked =
+                state == waiting || state == 0 && self.swap(0, waiting, Ordering::Relaxed).is_ok();
+            if is_marked {
+                asleep = waiting;
+                park::wait(&self.0, waiting, left);
+            }
+        }
+        true
+    }
+
+    /// Adds permits, all or none; `false` if there would be too many.
+    pub(crate) fn release(&self, by: u32) -> bool {
+        let mut state = self.0.load(Ordering::Relaxed);
+        loop {
+            let free = state & Self::MOST;
+            if by > Self::MOST - free {
+                return false;
+            }
+            match self.swap(state, free + by, Ordering::Release) {
+                Ok(_) => break,
+                Err(now) => state = now,
+            }
+        }
+        if state & Self::WAITERS != 0 && by > 0 {
+            park::wake(&self.0, by);
+        }
+        true
+    }
+
+    fn swap(&self, from: u32, to: u32, success: Ordering) -> Result<u32, u32> {
+        self.0
+            .compare_exchange(from, to, success, Ordering::Relaxed)
+    }
+}
+
+impl Flag {
+    const SET: u32 = 1;
+    const ONE_SETTING: u32 = 2;
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire) & Self::SET != 0
+    }
+
+    /// Sets it and wakes at most so many.
+    pub(crate) fn set(&self, most: u32) {
+        let mut state = self.0.load(Ordering::Relaxed);
+        loop {
+            // Setting it again must be seen as well as the first time, by whoever reads with
+            // Acquire; there is nobody to wake then.
+            let set = match state & Self::SET {
+                0 => state.wrapping_add(Self::ONE_SETTING) | Self::SET,
+                _ => state,
+            };
+            match self.swap(state, set, Ordering::Release) {
+                Ok(_) => break,
+                Err(now) => state = now,
+            }
+        }
+        if state & Self::SET == 0 {
+            park::wake(&self.0, most);
+        }
+    }
+
+    /// Takes the setting away; whether there was one.
+    pub(crate) fn reset(&self) -> bool {
+        self.0.fetch_and(!Self::SET, Ordering::Acquire) & Self::SET != 0
+    }
+
+    /// Sleeps until it is set, or was set in between; `false` if `limit` is over first. Only reads.
+    pub(crate) fn wait(&self, limit: Limit) -> bool {
+        let before = self.0.load(Ordering::Acquire);
+        if before & Self::SET != 0 {
+            return true;
+        }
+        loop {
+            let Some(left) = limit.left(RECHECK) else {
+                return false;
+            };
+            park::wait(&self.0, before, left);
+            if self.0.load(Ordering::Acquire) != before {
+                return true;
+            }
+        }
+    }
+
+    /// Sleeps until it is set, and resets it; `false` if `limit` is over first.
+    pub(crate) fn take(&self, limit: Limit) -> bool {
+        loop {
+            let state = self.0.load(Ordering::Relaxed);
+            if state & Self::SET != 0 {
+                if self
+                    .swap(state, state & !Self::SET, Ordering::Acquire)
+                    .is_ok()
+                {
+                    return true;
+                }
+                continue;
+            }
+            match limit.left(RECHECK) {
+                Some(left) => park::wait(&self.0, state, left),
+                None => return false,
+            }
+        }
+    }
+
+    fn swap(&self, from: u32, to: u32, success: Ordering) -> Result<u32, u32> {
+        self.0
+            .compare_exchange(from, to, success, Ordering::Relaxed)
+    }
+}
+
+/// How somebody got through a barrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// As the one for whom the others waited.
+    Last,
+    WithTheOthers,
+}
+
+impl Round {
+    const NUMBER: u32 = 0xFFFF_0000;
+    const ONE_ROUND: u32 = 0x1_0000;
+
+    /// The most that can take part.
+    pub(crate) const MOST: u32 = Self::ONE_ROUND - 1;
+
+    /// How many have come.
+    pub(crate) fn arrived(&self) -> u32 {
+        self.0.load(Ordering::Relaxed) & Self::MOST
+    }
+
+    /// Comes, and sleeps until `parties` have come; `None` if `limit` is over first, and it is as
+    /// if it had never come.
+    pub(crate) fn wait(&self, parties: u32, limit: Limit) -> Option<Passed> {
+        let mut state = self.0.load(Ordering::Relaxed);
+        loop {
+            let is_last = (state & Self::MOST) + 1 >= parties;
+            let come = match is_last {
+                true => (state & Self::NUMBER).wrapping_add(Self::ONE_ROUND),
+                false => state + 1,
+            };
+            match self.swap(state, come, Ordering::AcqRel) {
+                Ok(_) if is_last => {
+                    park::wake(&self.0, park::ALL);
+                    return Some(Passed::Last);
+                }
+                Ok(_) => return self.wait_for_others(come & Self::NUMBER, limit),
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    fn wait_for_others(&self, round: u32, limit: Limit) -> Option<Passed> {
+        loop {
+            let state = self.0.load(Ordering::Acquire);
+            if state & Self::NUMBER != round {
+                return Some(Passed::WithTheOthers);
+            }
+            match limit.left(RECHECK) {
+                Some(left) => park::wait(&self.0, state, left),
+                None if self.swap(state, state - 1, Ordering::Relaxed).is_ok() => return None,
+                None => {}
+            }
+        }
+    }
+
+    fn swap(&self, from: u32, to: u32, success: Ordering) -> Result<u32, u32> {
+        self.0
+            .compare_exchange(from, to, success, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,262 @@
+//! The word of a lock: who has it, and whether somebody sleeps.
+//!
+//! ```text
+//! WAITERS | FLAG | lease  | meaning
+//!    0    |  0   |   0    | free
+//!    0    |  1   |   0    | free and flagged: a mutex is poisoned, a `Once` is done
+//!    0    |  f   |   n    | held by lease n, nobody asleep
+//!    1    |  f   |   n    | held; somebody may be asleep, so whoever gives it back wakes one
+//!   any   | any  | n dead | the next one to look swaps in its own lease: the owner died
+//! ```
+//!
+//! Every step is one atomic operation, so there is no instant at which a holder can die unseen.
+//! What a death can swallow is a wake-up: of one who dies between giving back and waking, or of a
+//! sleeper that dies of something else just after it was woken. So nobody sleeps longer than
+//! [`SLICE`] without looking again.
+
+use std::time::Duration;
+
+use super::limit::{Limit, Watch};
+use super::park;
+use super::peers::Peers;
+use crate::atomic::{AtomicU32, Ordering};
+use crate::backend::Grant;
+
+const WAITERS: u32 = 1 << 31;
+const FLAG: u32 = 1 << 30;
+const LEASE: u32 = FLAG - 1;
+
+/// How long a sleeper goes without asking whether the holder lives.
+pub(super) const SLICE: Duration = Duration::from_millis(8);
+
+/// How often a lock that is held, with nobody asleep, is looked at before going to sleep: less
+/// than a sleep costs.
+const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
+
+/// See the module.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct Word(AtomicU32);
+
+/// Whether a free lock with the flag may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flagged {
+    Refuse,
+    Accept,
+}
+
+/// Why the lock was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// This lease has it.
+    Held(u32),
+    Flagged,
+}
+
+impl Word {
+    pub(super) const FREE: u32 = 0;
+
+    #[cfg(not(loom))]
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU32::new(Self::FREE))
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(Self::FREE))
+    }
+
+    /// Takes the lock in the usual case: free, nobody asleep, no flag.
+    #[inline]
+    pub(crate) fn take_free(&self, me: u32) -> bool {
+        self.swap(Self::FREE, me, Ordering::Acquire)
+    }
+
+    /// Takes the lock if it is free or its holder is dead. One that was flagged counts as its
+    /// owner's death.
+    pub(crate) fn try_take(&self, peers: &impl Peers, flagged: Flagged) -> Result<Grant, Refusal> {
+        loop {
+            let state = self.0.load(Ordering::Relaxed);
+            let holder = match self.try_take_free(state, peers.me(), flagged) {
+                Some(Err(Refusal::Held(holder))) => holder,
+                Some(result) => return result,
+                None => continue,
+            };
+            if peers.is_alive(holder) {
+                return Err(Refusal::Held(holder));
+            }
+            if self.take_over(state, peers.me()) {
+                return Ok(Grant::OwnerDied);
+            }
+        }
+    }
+
+    /// Takes the lock, sleeping until it is free or `limit` is over.
+    #[cold]
+    pub(crate) fn take(
+        &self,
+        peers: &impl Peers,
+        flagged: Flagged,
+        limit: Limit,
+    ) -> Result<Grant, Refusal> {
+        self.spin();
+        let mut watch = Watch::every(SLICE);
+        // Whoever has slept cannot know who else still does.
+        let mut asleep = 0;
+        loop {
+            let state = self.0.load(Ordering::Relaxed);
+            let holder = match self.try_take_free(state, peers.me() | asleep, flagged) {
+                Some(Err(Refusal::Held(holder))) => holder,
+                Some(result) => return result,
+                None => continue,
+            };
+            let left = limit.left(SLICE);
+            if (watch.is_over() || left.is_none())
+                && !peers.is_alive(holder)
+                && self.take_over(state, peers.me() | asleep)
+            {
+                return Ok(Grant::OwnerDied);
+            }
+            let Some(left) = left else {
+                return Err(Refusal::Held(holder));
+            };
+            if state & WAITERS == 0 && !self.swap(state, state | WAITERS, Ordering::Relaxed) {
+                continue;
+            }
+            peers.sleeps_for(holder);
+            asleep = WAITERS;
+            park::wait(&self.0, state | WAITERS, left);
+        }
+    }
+
+    /// Sleeps until nobody has the lock or `limit` is over, without taking it; the holder if it
+    /// still has it. From a dead one it is taken and given back.
+    #[cold]
+    pub(crate) fn wait_until_free(&self, peers: &impl Peers, limit: Limit) -> Result<(), u32> {
+        let mut watch = Watch::every(SLICE);
+        loop {
+            let state = self.0.load(Ordering::SeqCst);
+            let holder = state & LEASE;
+            if holder == Self::FREE {
+                return Ok(());
+            }
+            let left = limit.left(SLICE);
+            if (watch.is_over() || left.is_none())
+                && !peers.is_alive(holder)
+                && self.take_over(state, peers.me())
+            {
+                self.give(peers, state & FLAG != 0, park::ALL);
+                continue;
+            }
+            let left = left.ok_or(holder)?;
+            if state & WAITERS == 0 && !self.swap(state, state | WAITERS, Ordering::Relaxed) {
+                continue;
+            }
+            peers.sleeps_for(holder);
+            park::wait(&self.0, state | WAITERS, left);
+        }
+    }
+
+    /// Takes the lock as `claim` if nobody has it; `None` if the state was another one.
+    fn try_take_free(
+        &self,
+        state: u32,
+        claim: u32,
+        flagged: Flagged,
+    ) -> Option<Result<Grant, Refusal>> {
+        match (state & LEASE, state & FLAG) {
+            (Self::FREE, FLAG) if flagged == Flagged::Refuse => Some(Err(Refusal::Flagged)),
+            (Self::FREE, flag) => {
+                let grant = if flag == 0 {
+                    Grant::Clean
+                } else {
+                    Grant::OwnerDied
+                };
+                self.swap(state, state | claim, Ordering::Acquire)
+                    .then_some(Ok(grant))
+            }
+            (holder, _) => Some(Err(Refusal::Held(holder))),
+        }
+    }
+
+    /// Takes the lock from a holder that is dead. Its lease never comes back, so nobody else can
+    /// have put the same state there.
+    #[cold]
+    fn take_over(&self, state: u32, claim: u32) -> bool {
+        self.swap(state, state & !LEASE | claim, Ordering::Acquire)
+    }
+
+    fn spin(&self) {
+        for _ in 0..SPINS {
+            let state = self.0.load(Ordering::Relaxed);
+            if state & LEASE == Self::FREE || state & WAITERS != 0 {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Gives the lock back in the usual case: nobody asleep, no flag.
+    #[inline]
+    pub(crate) fn give_simply(&self, me: u32) -> bool {
+        self.swap(me, Self::FREE, Ordering::Release)
+    }
+
+    /// Gives the lock back, with the flag or without, and wakes at most so many of those who sleep;
+    /// all, if a flag is there to be seen.
+    #[cold]
+    pub(crate) fn give(&self, peers: &impl Peers, flag: bool, wake: u32) {
+        let free = if flag { FLAG } else { Self::FREE };
+        let mut state = self.0.load(Ordering::Relaxed);
+        // Anything else is no longer ours: somebody has scribbled there, or took us for dead.
+        while state & LEASE == peers.me() {
+            if state & WAITERS != 0 {
+                peers.gives_back();
+            }
+            if self.swap(state, free, Ordering::Release) {
+                if state & WAITERS != 0 {
+                    park::wake(&self.0, if flag { park::ALL } else { wake });
+                }
+                return;
+            }
+            state = self.0.load(Ordering::Relaxed);
+        }
+    }
+
+    /// Sleeps a moment, for one who may only read.
+    pub(crate) fn wait_for_change(&self, limit: Duration) {
+        park::wait(&self.0, self.0.load(Ordering::Relaxed), limit);
+    }
+
+    /// Who has the lock, if anybody.
+    pub(crate) fn holder(&self) -> Option<u32> {
+        Some(self.0.load(Ordering::Relaxed) & LEASE).filter(|&lease| lease != Self::FREE)
+    }
+
+    /// Whether somebody has it.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.0.load(Ordering::SeqCst) & LEASE != Self::FREE
+    }
+
+    /// Whether it has the flag; what was done before that was set is then visible.
+    #[inline]
+    pub(crate) fn is_flagged(&self) -> bool {
+        self.0.load(Ordering::Acquire) & FLAG != 0
+    }
+
+    /// Sets or takes away the flag, whoever has the lock.
+    pub(crate) fn set_flag(&self, flag: bool) {
+        match flag {
+            true => self.0.fetch_or(FLAG, Ordering::Release),
+            false => self.0.fetch_and(!FLAG, Ordering::Release),
+        };
+    }
+
+    #[inline]
+    fn swap(&self, from: u32, to: u32, success: Ordering) -> bool {
+        self.0
+            .compare_exchange(from, to, success, Ordering::Relaxed)
+            .is_ok()
+    }
+}
