@@ -36,6 +36,8 @@ pub enum ErrorKind {
     ReadOnly,
     /// A seal forbids it, or one that was demanded is missing.
     Sealed,
+    /// Somebody has cut the segment: bytes that it had are not there any more.
+    Truncated,
     /// There is not enough memory or room in the memory file system.
     OutOfSpace,
     /// Another limit is used up: descriptors, segments, semaphores.
@@ -68,6 +70,7 @@ impl ErrorKind {
             Self::OutOfBounds => "outside the segment",
             Self::ReadOnly => "the segment is attached read-only",
             Self::Sealed => "a seal forbids it",
+            Self::Truncated => "somebody has cut it",
             Self::OutOfSpace => "not enough memory",
             Self::OutOfResources => "a system limit is used up",
             Self::TimedOut => "timed out",
@@ -134,6 +137,12 @@ pub enum Op {
     Shrink,
     /// Writing a segment to the disk.
     Flush,
+    /// Adding seals.
+    Seal,
+    /// Giving a segment to another process.
+    Send,
+    /// Getting a segment from another process.
+    Receive,
 }
 
 impl fmt::Display for Op {
@@ -153,6 +162,9 @@ impl fmt::Display for Op {
             Self::Grow => "grow",
             Self::Shrink => "shrink",
             Self::Flush => "flush",
+            Self::Seal => "seal",
+            Self::Send => "send",
+            Self::Receive => "receive",
         })
     }
 }
@@ -285,6 +297,7 @@ impl From<Error> for io::Error {
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::WouldBlock => io::ErrorKind::WouldBlock,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
             ErrorKind::Os => io::ErrorKind::Other,
         };
         Self::new(kind, error)

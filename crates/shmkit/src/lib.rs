@@ -70,12 +70,12 @@ pub mod sync;
 mod sys;
 pub mod typed;
 
-pub use backend::{Detached, FsKind, InUse, Lifetime, Medium, Origin, Owners, Wish};
+pub use backend::{Detached, FsKind, InUse, Lifetime, Medium, Origin, Owners, Seals, Wish};
 pub use error::{Error, ErrorKind, Op, Result};
 pub use layout::ShmSafe;
 pub use lock::{Acquired, Guard, Held, Recovery};
 pub use mapping::{Access, View};
-pub use segment::{Options, SharedMemory};
+pub use segment::{Options, Sealed, SharedMemory, Unsealed};
 
 /// The traits by which [`View::read`] and [`View::write`] know which types may be bytes.
 #[doc(no_inline)]

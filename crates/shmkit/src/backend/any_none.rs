@@ -9,8 +9,8 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::{
-    Detached, Examined, FsKind, Grant, InUse, Lifetime, Origin, Owners, Removal, Spec, Suspect,
-    Target, unsupported,
+    Detached, Examined, FsKind, Grant, InUse, Lifetime, Origin, Owners, Removal, Seals, Spec,
+    Suspect, Target, unsupported,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
@@ -50,6 +50,15 @@ fn unsupported_target(target: &Target, op: Op) -> Error {
             .on(target)
             .detail("there are no such segments on this system so far"),
     }
+}
+
+/// A copy by the kernel; there is no segment to copy.
+///
+/// # Safety
+/// None is needed.
+#[expect(unsafe_code, reason = "as where there are segments")]
+pub(crate) unsafe fn copy_checked(_: *const u8, _: *mut u8, _: usize) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// What a directory is like.
@@ -119,6 +128,54 @@ impl Segment {
 
     pub(crate) fn detach(self, _: &Target, _: Removal, _: Option<Semaphore>) -> Result<Detached> {
         match self {}
+    }
+}
+
+/// What only files can do.
+impl Segment {
+    pub(crate) fn capacity(&self) -> usize {
+        match *self {}
+    }
+
+    pub(crate) fn grow(&self, _: usize) -> Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn shrink(&self, _: usize, _: bool) -> Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn refresh(&self) -> Result<usize> {
+        match *self {}
+    }
+
+    pub(crate) fn wait_for_growth(&self, _: usize, _: Duration) -> Result<Option<usize>> {
+        match *self {}
+    }
+
+    pub(crate) fn flush(&self, _: usize, _: usize, _: bool) -> Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn fs_kind(&self) -> Result<FsKind> {
+        match *self {}
+    }
+
+    pub(crate) fn seals(&self) -> Result<Seals> {
+        match *self {}
+    }
+
+    pub(crate) fn add_seals(&self, _: Seals) -> Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn seal(self) -> Result<Self, (Self, Error)> {
+        match self {}
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn to_fd(&self, _: crate::mapping::Access) -> Result<std::os::fd::OwnedFd> {
+        match *self {}
     }
 }
 

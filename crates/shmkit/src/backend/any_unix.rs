@@ -9,11 +9,12 @@ use std::time::Duration;
 use super::file::Left;
 use super::target::directory_of;
 use super::{
-    Detached, Examined, FsKind, Grant, InUse, Lifetime, Medium, Origin, Owners, Removal, Spec,
-    Suspect, Target, file, posix, system_v, unsupported,
+    Detached, Examined, FsKind, Grant, InUse, Lifetime, Medium, Origin, Owners, Removal, Seals,
+    Spec, Suspect, Target, file, posix, system_v, unsupported,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
+use crate::mapping::Access;
 
 /// An attached segment.
 #[derive(Debug)]
@@ -183,6 +184,8 @@ fn check_system_v(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<()> {
         .hint("use a POSIX key, a file or a memfd"))
 }
 
+pub(crate) use crate::sys::checked::copy as copy_checked;
+
 /// What a directory is like.
 pub(crate) fn examine_directory(directory: &Path) -> Result<Examined> {
     file::directory::examine(directory)
@@ -273,6 +276,35 @@ impl Segment {
     pub(crate) fn flush(&self, offset: usize, len: usize, wait: bool) -> Result<()> {
         self.file()
             .map_or(Ok(()), |segment| segment.flush(offset, len, wait))
+    }
+
+    pub(crate) fn seals(&self) -> Result<Seals> {
+        self.file().map_or(Ok(Seals::NONE), file::Segment::seals)
+    }
+
+    pub(crate) fn add_seals(&self, seals: Seals) -> Result<()> {
+        self.file_for(Op::Seal)?.add_seals(seals)
+    }
+
+    /// Gives up writing and seals it for good; it is as it was if that fails.
+    pub(crate) fn seal(self) -> Result<Self, (Self, Error)> {
+        match self {
+            Self::File(segment) => match segment.seal() {
+                Ok(segment) => Ok(Self::File(segment)),
+                Err((segment, error)) => Err((Self::File(segment), error)),
+            },
+            named => {
+                let error = Error::new(Op::Seal, ErrorKind::Unsupported)
+                    .detail("it takes no seals")
+                    .hint("memfds take seals; files and named segments do not");
+                Err((named, error))
+            }
+        }
+    }
+
+    /// A descriptor of the file for others, with a description that is not this user's.
+    pub(crate) fn to_fd(&self, access: Access) -> Result<OwnedFd> {
+        self.file_for(Op::Send)?.to_fd(access)
     }
 
     pub(crate) fn fs_kind(&self) -> Result<FsKind> {

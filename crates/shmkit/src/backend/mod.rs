@@ -34,11 +34,13 @@ pub(crate) mod leftover;
 
 pub(crate) mod backoff;
 mod fs_kind;
+mod seals;
 mod target;
 
 pub(crate) use any::{
-    Presence, Segment, Semaphore, Taken, Ticket, attach, create, create_from, examine_directory,
-    explain, is_supported, name_suspects, remove, remove_file, sweep, temporary_name,
+    Presence, Segment, Semaphore, Taken, Ticket, attach, copy_checked, create, create_from,
+    examine_directory, explain, is_supported, name_suspects, remove, remove_file, sweep,
+    temporary_name,
 };
 #[cfg(unix)]
 pub(crate) use any::{adopt, target_of};
@@ -47,9 +49,13 @@ pub(crate) use any::{semaphore_mode, user_name};
 
 pub(crate) use target::Target;
 
+/// What makes bytes that never change: nobody writes, and none of them goes away.
+pub(crate) const CONSTANT: Seals = Seals::WRITE.and(Seals::SHRINK);
+
 pub(crate) use survey::{find, holders, list};
 
 pub use fs_kind::{FsKind, Medium};
+pub use seals::Seals;
 
 pub use info::{
     Holder, Holders, Kind, LockInfo, LockUser, Place, Resident, ResidentBy, SegmentInfo, State,
@@ -78,6 +84,8 @@ pub(crate) struct Spec {
     pub(crate) private: bool,
     /// How much address space is kept for it to grow into.
     pub(crate) capacity: usize,
+    /// What it must have to be attached.
+    pub(crate) seals: Seals,
     pub(crate) reserve: bool,
     pub(crate) lifetime: Lifetime,
     pub(crate) trust: Owners,

@@ -9,6 +9,8 @@ use std::path::Path;
 use super::{Options, SharedMemory};
 use crate::backend::{self, InUse, Lifetime, Medium, Spec, Target, Wish};
 use crate::error::{Error, ErrorKind, Op, Result};
+#[cfg(unix)]
+use crate::mapping::Access;
 
 /// The longest name of a memfd (memfd_create(2)), in bytes.
 const LONGEST_MEMFD_NAME: usize = 249;
@@ -299,4 +301,23 @@ fn memory(name: &str) -> Result<Target> {
     Err(Error::new(Op::Create, ErrorKind::InvalidKey)
         .on(format!("memfd:{}", name.escape_debug()))
         .detail(why))
+}
+
+impl SharedMemory {
+    /// A descriptor to give to others by any means (a socket, D-Bus, a child), which then
+    /// [attach](Options::attach_fd) to it. With [`Access::ReadOnly`] they can read only.
+    ///
+    /// It is opened for this purpose: what others do with it, and how long they keep it, does not
+    /// touch what the kernel knows about this handle.
+    ///
+    /// # Errors
+    /// [`ReadOnly`](ErrorKind::ReadOnly) if it is attached read-only and that is not what is asked
+    /// for; [`OutOfResources`](ErrorKind::OutOfResources);
+    /// [`Unsupported`](ErrorKind::Unsupported) for System V segments and without `/proc`.
+    #[cfg(unix)]
+    pub fn to_fd(&self, access: Access) -> Result<OwnedFd> {
+        self.segment()
+            .to_fd(access)
+            .map_err(|error| error.on(&self.target))
+    }
 }

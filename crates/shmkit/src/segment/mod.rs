@@ -1,9 +1,11 @@
 //! What users hold: a segment, attached.
 #![expect(unsafe_code, reason = "views of the mapping that the segment owns")]
 
+mod checked;
 mod extent;
 mod files;
 mod options;
+mod sealed;
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -18,6 +20,7 @@ use crate::lock::{Acquired, Guard};
 use crate::mapping::{Access, Ro, Rw, View};
 
 pub use options::Options;
+pub use sealed::{Sealed, Unsealed};
 
 /// A segment of shared memory, attached for as long as this lives.
 ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::SharedMemory;
 use crate::backend::backoff::Backoff;
-use crate::backend::{self, InUse, Lifetime, Orphans, Owners, Removal, Spec, Target, Wish};
+use crate::backend::{self, InUse, Lifetime, Orphans, Owners, Removal, Seals, Spec, Target, Wish};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 use crate::mapping::Access;
@@ -47,6 +47,7 @@ impl Default for Options {
                 length: None,
                 private: false,
                 capacity: 0,
+                seals: Seals::NONE,
                 reserve: true,
                 lifetime: Lifetime::Ephemeral,
                 trust: Owners::Mine,

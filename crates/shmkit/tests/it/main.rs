@@ -10,5 +10,6 @@ mod fork;
 mod qt_face;
 mod qt_interop;
 mod reaper;
+mod seals;
 mod support;
 mod tidy;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::explain::{Squatted, explain};
 use super::last::{Outcome, be_present, is_alone, join, unlink_if_last};
+use super::seal::demand;
 use super::segment::{Segment, is_counted, lifetime_of, shape};
 use crate::backend::{Lifetime, Origin, Orphans, Owners, Spec};
 use crate::error::{Error, ErrorKind, Op, Result};
@@ -22,6 +23,7 @@ const BIRTH_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Attaches to a file that exists; `None` if it was an orphan and is removed.
 pub(in crate::backend) fn attach(path: &Path, spec: &Spec, op: Op) -> Result<Option<Segment>> {
+    refuse_seals(spec, op)?;
     let _steady = fork::steady();
     let deadline = Instant::now() + BIRTH_PATIENCE;
     loop {
@@ -32,6 +34,19 @@ pub(in crate::backend) fn attach(path: &Path, spec: &Spec, op: Op) -> Result<Opt
             }
             Err(error) => return Err(explain(error, path, op)),
         }
+    }
+}
+
+/// What has a name has no seals.
+fn refuse_seals(spec: &Spec, op: Op) -> Result<()> {
+    match spec.seals.is_empty() {
+        true => Ok(()),
+        false => Err(Error::new(op, ErrorKind::Sealed)
+            .detail(format!(
+                "files have no seals, and {} are demanded",
+                spec.seals
+            ))
+            .hint("only memfds can be sealed")),
     }
 }
 
@@ -115,6 +130,7 @@ pub(in crate::backend) fn adopt(fd: OwnedFd, spec: &Spec, op: Op) -> Result<Segm
     }
     let status = file::status(&fd).map_err(said)?;
     check_nameless(&status, spec.trust).map_err(said)?;
+    demand(&fd, spec.seals, op)?;
     let (shape, size) = shape(spec, status.size, spec.access).map_err(said)?;
     let path = file::path_of(fd.as_fd()).filter(|path| {
         status.links > 0 && file::status_of_name(path).is_ok_and(|named| named.id == status.id)

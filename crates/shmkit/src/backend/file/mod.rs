@@ -9,6 +9,7 @@ mod extent;
 pub(in crate::backend) mod last;
 mod memory;
 mod reclaim;
+mod seal;
 mod segment;
 mod temporary;
 

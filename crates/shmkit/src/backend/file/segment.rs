@@ -1,8 +1,8 @@
 //! An attached file, and how it is left.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::explain::{Squatted, explain};
 use super::last::{Outcome, be_gone, unlink_if_last};
 use crate::backend::{Lifetime, Origin, Removal, Spec};
-use crate::error::{Op, Result};
+use crate::error::{Error, ErrorKind, Op, Result};
 use crate::mapping::Access;
-use crate::sys::file::{FileId, Room, Status};
+use crate::sys::file::{self, FileId, Room, Status};
 use crate::sys::fork::{self, User};
 use crate::sys::memory::Window;
 
@@ -74,6 +74,17 @@ impl Segment {
 
     pub(crate) fn origin(&self) -> Origin {
         self.origin
+    }
+
+    /// A descriptor for others, with a description that is not this user's.
+    pub(in crate::backend) fn to_fd(&self, access: Access) -> Result<OwnedFd> {
+        if access == Access::ReadWrite && self.shape.window.file_access() == Access::ReadOnly {
+            return Err(Error::new(Op::Send, ErrorKind::ReadOnly)
+                .detail("it is attached read-only")
+                .hint("send it read-only"));
+        }
+        file::reopen(self.as_fd(), access)
+            .map_err(|error| explain(error, Path::new("/proc/self/fd"), Op::Send))
     }
 
     /// Leaves the segment; the last one out removes its name.

@@ -2,9 +2,9 @@
 //! of a memory file system that have none.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{self, MemfdFlags, Mode};
+use rustix::fs::{self, MemfdFlags, Mode, SealFlags};
 use rustix::io::Errno;
 
 use super::file::{self, EPHEMERAL, MEMORY_DIRECTORY, Newborn};
@@ -45,4 +45,19 @@ fn make(name: &str) -> Result<OwnedFd, Errno> {
         Err(Errno::INVAL) => fs::memfd_create(name, flags),
         other => other,
     }
+}
+
+/// The seals of a file, as the kernel's bits; none where the file takes none.
+pub(crate) fn seals(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    match fs::fcntl_get_seals(fd) {
+        Ok(seals) => Ok(seals.bits()),
+        // Not in memory.
+        Err(Errno::INVAL) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Adds seals, all or none.
+pub(crate) fn add_seals(fd: BorrowedFd<'_>, seals: u32) -> io::Result<()> {
+    Ok(fs::fcntl_add_seals(fd, SealFlags::from_bits_retain(seals))?)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod attachment;
 pub(crate) mod census;
+pub(crate) mod checked;
 pub(crate) mod clock;
 pub(crate) mod file;
 pub(crate) mod fork;
