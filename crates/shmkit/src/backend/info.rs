@@ -300,6 +300,23 @@ pub struct LockInfo {
     pub reason: String,
 }
 
+impl LockInfo {
+    /// One that this user may not look at.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "no locks"))]
+    pub(crate) fn untold(key: NativeIpcKey) -> Self {
+        Self {
+            key,
+            held: None,
+            holders: Vec::new(),
+            held_by_one_of: false,
+            owner_died: false,
+            waiting: None,
+            waiters: Vec::new(),
+            reason: "this user may not look at it".to_owned(),
+        }
+    }
+}
+
 /// A process that has a lock, or waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

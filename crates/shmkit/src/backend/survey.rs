@@ -47,10 +47,14 @@ pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
 /// Who uses a segment and its lock.
 pub(crate) fn holders(key: &NativeIpcKey) -> Result<Holders> {
     let found = find(key)?;
+    let lock = match key.key_type() {
+        KeyType::PosixRealtime => posix::lock_info::look(key),
+        _ => system_v::lock_info::look(key),
+    }?;
     Ok(Holders {
         processes: found.holders,
         complete: found.complete,
-        lock: None,
+        lock,
     })
 }
 

@@ -1,6 +1,7 @@
 //! POSIX segments and semaphores: files of the memory file system.
 
 pub(crate) mod leftover;
+pub(crate) mod lock_info;
 mod name;
 pub(crate) mod segment;
 pub(crate) mod semaphore;

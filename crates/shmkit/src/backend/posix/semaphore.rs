@@ -323,6 +323,45 @@ impl Semaphore {
     }
 }
 
+/// A semaphore as it looks to somebody who does not use it.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) id: FileId,
+    pub(super) holder: Holder,
+    /// Whether the holder of a slot lives.
+    pub(super) is_alive: bool,
+    pub(super) lost: bool,
+    pub(super) sleepers: Option<u64>,
+    /// Everybody who has it open but this look.
+    pub(super) users: Vec<process::Holder>,
+}
+
+/// Looks at the semaphore of a path; one that does not exist is not made.
+pub(super) fn look(path: &str) -> io::Result<Sight> {
+    let _steady = fork::steady();
+    let mapped = Mapped::open(path, Owners::Anyone)?;
+    let mut users = process::holders_of(mapped.id)?.found;
+    let me = std::process::id();
+    if let Some(this) = users.iter_mut().find(|user| user.pid == me) {
+        this.mappings -= 1;
+        this.descriptors -= 1;
+    }
+    users.retain(|user| user.mappings > 0 || user.descriptors > 0);
+    let word = mapped.word();
+    let holder = word.holder();
+    Ok(Sight {
+        id: mapped.id,
+        holder,
+        is_alive: match holder {
+            Holder::Slot(slot) => slot::is_alive(&mapped.user, slot)?,
+            _ => true,
+        },
+        lost: word.is_lost(),
+        sleepers: word.sleepers(),
+        users,
+    })
+}
+
 impl Drop for Mapped {
     fn drop(&mut self) {
         // Explicitly, since a child that has not reached its exec yet may keep the description

@@ -249,6 +249,11 @@ impl<'m> Word<'m> {
         };
     }
 
+    /// How many sleep for it, or were killed asleep.
+    pub(super) fn sleepers(&self) -> Option<u64> {
+        Some((self.state().load(Ordering::Relaxed) & SLEEPERS) / SLEEPER)
+    }
+
     /// Where to look for a free slot.
     pub(super) fn next_slot(&self) -> u32 {
         self.spare(NEXT_SLOT).fetch_add(1, Ordering::Relaxed)

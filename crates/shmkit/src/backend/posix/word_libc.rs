@@ -230,6 +230,11 @@ impl<'m> Word<'m> {
         self.spare(LOST).store(lost.into(), Ordering::Relaxed);
     }
 
+    /// How many sleep for it is the C library's secret.
+    pub(super) fn sleepers(&self) -> Option<u64> {
+        None
+    }
+
     /// Where to look for a free slot.
     pub(super) fn next_slot(&self) -> u32 {
         self.spare(NEXT_SLOT).fetch_add(1, Ordering::Relaxed)

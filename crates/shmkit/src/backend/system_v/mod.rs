@@ -3,6 +3,7 @@
 pub(crate) mod contents;
 pub(crate) mod key_file;
 pub(crate) mod leftover;
+pub(crate) mod lock_info;
 pub(crate) mod presence;
 pub(crate) mod segment;
 pub(crate) mod semaphore;

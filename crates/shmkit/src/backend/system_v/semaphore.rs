@@ -21,9 +21,9 @@ use crate::sys::fork;
 use crate::sys::process;
 use crate::sys::system_v::{self, Step};
 
-const LOCK: u16 = 0;
-const MARK: u16 = 1;
-const COUNT: u16 = 2;
+pub(super) const LOCK: u16 = 0;
+pub(super) const MARK: u16 = 1;
+pub(super) const COUNT: u16 = 2;
 
 /// How long a sleeper goes without looking whether the set was ever finished.
 const SLICE: Duration = Duration::from_secs(1);

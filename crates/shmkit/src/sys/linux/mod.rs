@@ -23,4 +23,5 @@ pub(crate) mod semaphore_image;
 pub(crate) mod system_v;
 pub(crate) mod volume;
 pub(crate) mod watch;
+pub(crate) mod waiting;
 pub(crate) mod who;
