@@ -1,6 +1,12 @@
 //! The command line, and what `--help` says.
 
+mod diff;
 mod doctor;
+mod dump;
+mod holders;
+mod ls;
+mod reap;
+mod time;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,7 +19,12 @@ use shmkit::key::Platform;
 use crate::output::Colour;
 use crate::size;
 
+pub(crate) use diff::Diff;
 pub(crate) use doctor::Doctor;
+pub(crate) use dump::{Dump, Range};
+pub(crate) use holders::Holders;
+pub(crate) use ls::Ls;
+pub(crate) use reap::Reap;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -31,6 +42,8 @@ Examples:
   shmkit put greeting hello.txt      fill a segment from a file
   shmkit get greeting                print what is in it
   shmkit ls                          what exists, and what was left behind
+  shmkit holders cam0                who uses it, and who has its lock
+  shmkit reap --yes                  remove what crashed programs left behind
   shmkit info posix:/greeting        all about one segment, and who uses it
   shmkit rm greeting                 remove it
   tar c photos | shmkit put photos   a pipe will do as well
@@ -104,7 +117,11 @@ pub(crate) enum Command {
     Info(Info),
     #[command(visible_alias = "list")]
     Ls(Ls),
+    Holders(Holders),
+    Dump(Dump),
+    Diff(Diff),
     Rm(Rm),
+    Reap(Reap),
     Key(Key),
     Lock(Lock),
     Doctor(Doctor),
@@ -206,8 +223,9 @@ pub(crate) struct Get {
 
 /// Show all about a segment
 ///
-/// Shows where a segment is, whose it is, how old it is, who uses it, and whether it is in use,
-/// kept or left behind, and why. Does not attach to it.
+/// Shows where a segment is, what made it, whose it is, how old it is, how much of it takes memory,
+/// who uses it and its lock, and whether it is in use, kept or left behind, and why. Does not
+/// attach to it.
 ///
 /// An ordinary user sees only its own processes among the users.
 #[derive(Debug, Parser)]
@@ -219,31 +237,6 @@ pub(crate) struct Info {
     /// The key: posix:/NAME, systemv:/PATH, or NAME for posix:/NAME
     #[arg(value_name = "KEY")]
     pub(crate) key: OsString,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// List all segments
-///
-/// Lists all POSIX and System V segments, whoever made them. States:
-///
-///   live     somebody uses it
-///   orphan   its users were killed; the next `create` of its key removes it
-///   kept     nobody uses it, and it stays until it is removed by name
-///   unknown  it cannot be told; `shmkit info KEY` says why
-///
-/// Whether a segment is an orphan is the kernel's word. ATTACHED counts what can be seen: root sees
-/// all, an ordinary user its own processes.
-#[derive(Debug, Parser)]
-#[command(
-    verbatim_doc_comment,
-    after_help = "\
-Examples:
-  shmkit ls
-  shmkit ls --json | jq '.[] | select(.state == \"orphan\") | .key'"
-)]
-pub(crate) struct Ls {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

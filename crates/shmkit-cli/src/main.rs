@@ -4,8 +4,10 @@
 //! and talks to the library's public face only.
 
 mod args;
+mod columns;
 mod commands;
 mod failure;
+mod hex;
 mod key;
 mod output;
 mod progress;
@@ -27,7 +29,11 @@ fn main() -> ExitCode {
         Command::Get(args) => commands::get::run(args),
         Command::Info(args) => commands::info::run(args),
         Command::Ls(args) => commands::ls::run(args),
+        Command::Holders(args) => commands::holders::run(args),
+        Command::Dump(args) => commands::dump::run(args),
+        Command::Diff(args) => commands::diff::run(args),
         Command::Rm(args) => commands::rm::run(args),
+        Command::Reap(args) => commands::reap::run(args),
         Command::Key(args) => commands::key::run(args),
         Command::Lock(args) => commands::lock::run(args),
         Command::Doctor(args) => commands::doctor::run(args),

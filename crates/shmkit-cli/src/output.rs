@@ -114,6 +114,11 @@ pub(crate) fn table() -> Table {
     table
 }
 
+/// The columns of the terminal on standard output; `None` if it is none.
+pub(crate) fn width() -> Option<u16> {
+    table().width().filter(|_| io::stdout().is_terminal())
+}
+
 /// A row of one line.
 pub(crate) fn row(cells: impl IntoIterator<Item = Cell>) -> Row {
     let mut row = Row::from(cells.into_iter().collect::<Vec<_>>());

@@ -62,6 +62,30 @@ impl Drop for Progress {
     }
 }
 
+/// Counts what is done one by one, on a terminal's standard error. Gone when it is dropped.
+pub(crate) struct Counter(ProgressBar);
+
+impl Counter {
+    /// `done` says what was done with each.
+    pub(crate) fn new(done: &str) -> Self {
+        let style = ProgressStyle::with_template("{spinner} {pos} {msg}");
+        let bar = ProgressBar::no_length();
+        bar.set_style(style.expect("a valid template"));
+        bar.set_message(done.to_owned());
+        Self(bar)
+    }
+
+    pub(crate) fn add(&mut self) {
+        self.0.inc(1);
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// See [`Progress::of`].
 pub(crate) struct Counted<'p, R> {
     source: R,

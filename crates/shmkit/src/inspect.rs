@@ -49,6 +49,17 @@ pub fn list() -> Result<Vec<SegmentInfo>> {
     backend::list()
 }
 
+/// The number of a user, for [`Filter::owner`]; `None` if there is none of this name.
+///
+/// ```
+/// # if cfg!(target_os = "linux") {
+/// assert_eq!(shmkit::inspect::user_number("root"), Some(0));
+/// # }
+/// ```
+pub fn user_number(name: &str) -> Option<u32> {
+    backend::user_number(name)
+}
+
 /// Who has a segment mapped or open, and who has its lock and waits for it.
 ///
 /// ```

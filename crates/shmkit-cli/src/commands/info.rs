@@ -4,18 +4,24 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use comfy_table::Cell;
-use shmkit::inspect::{self, Place, SegmentInfo};
+use shmkit::inspect::{self, LockInfo, Place, ResidentBy, SegmentInfo};
 
-use super::facts::{Facts, access, lifetime, lock};
+use super::facts::{Facts, lifetime, lock};
+use super::holders;
 use crate::args::Info;
 use crate::key;
-use crate::output::{self, age, bytes, number, row, shown, table};
+use crate::output::{self, age, bytes, shown, table};
 
 pub(crate) fn run(args: Info) -> Result<ExitCode> {
-    let info = inspect::info(&key::parse(&args.key)?)?;
+    let key = key::parse(&args.key)?;
+    let info = inspect::info(&key)?;
     match args.json {
         true => output::json(&Facts::of(&info))?,
-        false => output::print(&text(&info))?,
+        false => {
+            // Gone meanwhile, it has no lock either.
+            let lock = inspect::holders(&key).ok().and_then(|found| found.lock);
+            output::print(&text(&info, lock.as_ref()))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -30,9 +36,11 @@ pub(crate) fn type_of(info: &SegmentInfo) -> String {
 
 /// How a segment is called, fit to be shown.
 pub(crate) fn name_of(info: &SegmentInfo) -> String {
-    match &info.key {
-        Some(key) => shown(&key.to_string()),
-        None => shown(&info.place.to_string()),
+    let place = info.place.name();
+    match (&info.key, &info.place) {
+        (Some(key), _) => shown(&key.to_string()),
+        (None, Place::Posix { .. } | Place::SystemV { .. }) => shown(&info.place.to_string()),
+        (None, other) => shown(&format!("{place}:{other}")),
     }
 }
 
@@ -45,23 +53,38 @@ pub(crate) fn owner_of(info: &SegmentInfo) -> String {
     }
 }
 
-fn text(info: &SegmentInfo) -> String {
+fn text(info: &SegmentInfo, found: Option<&LockInfo>) -> String {
     let mut facts = table();
     let mut fact = |name: &str, value: String| {
         facts.add_row(vec![Cell::new(name), Cell::new(value)]);
     };
     fact("key", name_of(info));
     match &info.place {
-        Place::SystemV { .. } => fact("System V key", info.place.to_string()),
+        Place::SystemV { key_file, .. } => {
+            fact("System V key", info.place.to_string());
+            if let Some(path) = key_file {
+                fact("key file", shown(&path.display().to_string()));
+            }
+        }
         place => fact("path", shown(&place.to_string())),
     }
-    fact(
-        "size",
-        match info.size {
-            size @ 0..1024 => format!("{size} bytes"),
-            size => format!("{} ({size} bytes)", bytes(size)),
-        },
-    );
+    fact("kind", shown(&info.kind.to_string()));
+    fact("size", exact(info.size));
+    if let Some(resident) = info.resident {
+        let of = match resident.by {
+            ResidentBy::Blocks => "in memory or swapped",
+            ResidentBy::PageCache => "of the file in memory",
+            _ => "in memory",
+        };
+        let swapped = match resident.swapped {
+            Some(swapped @ 1..) => format!(", {} swapped", bytes(swapped)),
+            _ => String::new(),
+        };
+        fact(
+            "resident",
+            format!("{} {of}{swapped}", bytes(resident.bytes)),
+        );
+    }
     fact(
         "owner",
         match &info.owner_name {
@@ -83,32 +106,22 @@ fn text(info: &SegmentInfo) -> String {
         },
     );
     fact("state", format!("{}: {}", info.state, info.reason));
-    if let Some(lock) = lock(info) {
-        fact("lock", shown(&lock));
+    if let Some(key) = lock(info) {
+        let state = found.map_or("never taken", |found| &found.reason);
+        fact("lock", format!("{}: {state}", shown(&key)));
     }
     let mut text = output::render(facts);
     if !info.holders.is_empty() {
         text.push('\n');
-        text.push_str(&output::render(holders(info)));
+        text.push_str(&holders::table_of(&info.holders));
     }
     text
 }
 
-fn holders(info: &SegmentInfo) -> comfy_table::Table {
-    let mut table = table();
-    table.set_header(row([
-        number("PID"),
-        Cell::new("PROGRAM"),
-        number("ATTACHED"),
-        Cell::new("ACCESS"),
-    ]));
-    for holder in &info.holders {
-        table.add_row(row([
-            number(holder.pid),
-            Cell::new(shown(&holder.program)),
-            number(holder.attached),
-            Cell::new(holder.access.map_or("open, not mapped", access)),
-        ]));
+/// A size that is also told to the byte.
+fn exact(size: u64) -> String {
+    match size {
+        0..1024 => format!("{size} bytes"),
+        size => format!("{} ({size} bytes)", bytes(size)),
     }
-    table
 }

@@ -1,60 +1,184 @@
 //! `shmkit ls`: all segments.
 
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use comfy_table::{Cell, Color};
-use shmkit::inspect::{self, SegmentInfo, State};
+use comfy_table::Color;
+use shmkit::inspect::{Filter, Holder, SegmentInfo, SortBy, State};
 
 use super::facts::Facts;
 use super::info::{name_of, owner_of, type_of};
+use super::user;
 use crate::args::Ls;
-use crate::output::{self, age, bytes, number, row, table};
+use crate::columns::{self, Column, Line};
+use crate::output::{self, age, bytes, shown};
 
 pub(crate) fn run(args: Ls) -> Result<ExitCode> {
-    let mut segments = inspect::list()?;
-    segments.sort_by_cached_key(|segment| (type_of(segment), name_of(segment)));
-    if args.json {
-        output::json(&segments.iter().map(Facts::of).collect::<Vec<_>>())?;
-    } else if segments.is_empty() {
-        output::message("there are no segments");
-    } else {
-        output::print(&text(&segments))?;
-        hints(&segments);
+    let filter = filter(&args)?;
+    let Some(pause) = args.watch else {
+        let segments = look(&filter, &args)?;
+        if args.json {
+            output::json(&segments.iter().map(Facts::of).collect::<Vec<_>>())?;
+        } else if segments.is_empty() {
+            output::message(match is_narrowed(&args) {
+                true => "there are no such segments",
+                false => "there are no segments",
+            });
+        } else {
+            output::print(&text(&segments, args.long))?;
+            hints(&segments);
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    loop {
+        let segments = look(&filter, &args)?;
+        if args.json {
+            let facts: Vec<_> = segments.iter().map(Facts::of).collect();
+            output::line(&serde_json::to_string(&facts)?)?;
+        } else {
+            output::print(&format!("{}{}", clear(), text(&segments, args.long)))?;
+        }
+        std::thread::sleep(pause);
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-fn text(segments: &[SegmentInfo]) -> String {
-    let mut table = table();
-    table.set_header(row([
-        Cell::new("TYPE"),
-        Cell::new("KEY"),
-        number("SIZE"),
-        Cell::new("OWNER"),
-        number("AGE"),
-        number("ATTACHED"),
-        Cell::new("STATE"),
-    ]));
-    let is_coloured = output::is_coloured();
-    for segment in segments {
-        let attached = segment.attached.map(|times| times.to_string());
-        let state = Cell::new(segment.state);
-        let state = match is_coloured.then(|| colour(segment.state)).flatten() {
-            Some(colour) => state.fg(colour),
-            None => state,
-        };
-        table.add_row(row([
-            Cell::new(type_of(segment)),
-            Cell::new(name_of(segment)),
-            number(bytes(segment.size)),
-            Cell::new(owner_of(segment)),
-            number(segment.created.and_then(age).unwrap_or_else(|| "?".into())),
-            number(attached.unwrap_or_else(|| "?".into())),
-            state,
-        ]));
+fn filter(args: &Ls) -> Result<Filter> {
+    let mut filter = Filter::new();
+    for name in &args.names {
+        filter.name(name)?;
     }
-    output::render(table)
+    for name in &args.types {
+        filter.place(name);
+    }
+    for name in &args.kinds {
+        filter.kind(name);
+    }
+    for &state in &args.states {
+        filter.state(state.into());
+    }
+    if let Some(owner) = &args.owner {
+        filter.owner(user(owner)?);
+    }
+    if let Some(pid) = args.pid {
+        filter.used_by(pid);
+    }
+    if let Some(size) = args.larger {
+        filter.larger_than(size as u64);
+    }
+    if let Some(age) = args.older {
+        filter.older_than(age);
+    }
+    Ok(filter)
+}
+
+fn is_narrowed(args: &Ls) -> bool {
+    let lists = [&args.names, &args.types, &args.kinds];
+    lists.iter().any(|list| !list.is_empty())
+        || !args.states.is_empty()
+        || args.owner.is_some()
+        || args.pid.is_some()
+        || args.larger.is_some()
+        || args.older.is_some()
+}
+
+fn look(filter: &Filter, args: &Ls) -> Result<Vec<SegmentInfo>> {
+    let mut segments = filter.list()?;
+    SortBy::from(args.sort).sort(&mut segments);
+    if args.reverse {
+        segments.reverse();
+    }
+    Ok(segments)
+}
+
+/// What makes room for a newer table, on a terminal.
+fn clear() -> &'static str {
+    match io::stdout().is_terminal() {
+        true => "\x1b[H\x1b[2J",
+        false => "",
+    }
+}
+
+const COLUMNS: [Column; 9] = [
+    Column::text("TYPE", 1),
+    Column::cut("KEY", 20, 24),
+    Column::cut("KIND", 5, 8),
+    Column::number("SIZE", 10),
+    Column::number("RESIDENT", 3),
+    Column::text("OWNER", 6),
+    Column::number("AGE", 4),
+    Column::number("ATTACHED", 7),
+    STATE,
+];
+
+const LONG: [Column; 12] = [
+    Column::text("TYPE", 20),
+    Column::cut("KEY", 20, 24),
+    Column::cut("KIND", 20, 8),
+    Column::number("SIZE", 20),
+    Column::number("RESIDENT", 20),
+    Column::text("OWNER", 20),
+    Column::text("MODE", 20),
+    Column::number("AGE", 20),
+    Column::number("ATTACHED", 20),
+    Column::cut("PIDS", 20, 8),
+    STATE,
+    Column::cut("REASON", 20, 10),
+];
+
+const STATE: Column = Column::text("STATE", 9);
+
+fn text(segments: &[SegmentInfo], is_long: bool) -> String {
+    let columns = match is_long {
+        true => &LONG[..],
+        false => &COLUMNS,
+    };
+    let lines: Vec<Line> = segments
+        .iter()
+        .map(|segment| line(segment, is_long))
+        .collect();
+    // What is asked for is shown, and cut where it must be.
+    let width = output::width().filter(|_| !is_long);
+    columns::render(columns, &lines, width)
+}
+
+fn line(segment: &SegmentInfo, is_long: bool) -> Line {
+    let unknown = || "?".to_owned();
+    let attached = segment.attached.map(|times| times.to_string());
+    let resident = segment.resident.map(|resident| bytes(resident.bytes));
+    let mut texts = vec![
+        type_of(segment),
+        name_of(segment),
+        shown(&segment.kind.to_string()),
+        bytes(segment.size),
+        resident.unwrap_or_else(unknown),
+        owner_of(segment),
+        segment.created.and_then(age).unwrap_or_else(unknown),
+        attached.unwrap_or_else(unknown),
+        segment.state.to_string(),
+    ];
+    let mut state = 8;
+    if is_long {
+        texts.insert(6, format!("{:04o}", segment.mode));
+        texts.insert(9, pids(&segment.holders));
+        texts.push(segment.reason.clone());
+        state = 10;
+    }
+    Line {
+        texts,
+        colour: colour(segment.state).map(|colour| (state, colour)),
+    }
+}
+
+fn pids(holders: &[Holder]) -> String {
+    let pids: Vec<String> = holders
+        .iter()
+        .map(|holder| holder.pid.to_string())
+        .collect();
+    match pids.is_empty() {
+        true => "-".to_owned(),
+        false => pids.join(","),
+    }
 }
 
 fn colour(state: State) -> Option<Color> {
@@ -76,10 +200,10 @@ fn hints(segments: &[SegmentInfo]) {
     match orphans.len() {
         0 => {}
         1 => output::hint(&format!(
-            "an orphan holds {held}: `shmkit rm KEY` frees it, and so does the next create of its key"
+            "an orphan holds {held}: `shmkit reap --yes` frees it, and so does the next create of its key"
         )),
         count => output::hint(&format!(
-            "{count} orphans hold {held}: `shmkit rm KEY` frees them, and so does the next create of their keys"
+            "{count} orphans hold {held}: `shmkit reap --yes` frees them, and so does the next create of their keys"
         )),
     }
     if segments.iter().any(|segment| !segment.complete) {

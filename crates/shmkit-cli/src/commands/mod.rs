@@ -2,15 +2,20 @@
 
 pub(crate) mod completions;
 pub(crate) mod create;
+pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod dump;
 mod facts;
 pub(crate) mod get;
+pub(crate) mod holders;
 pub(crate) mod info;
 pub(crate) mod key;
 pub(crate) mod lock;
 pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod put;
+mod reading;
+pub(crate) mod reap;
 pub(crate) mod rm;
 
 use std::process::ExitCode;
@@ -49,4 +54,11 @@ fn make(new: &New, make: impl FnOnce(&Options) -> Result<SharedMemory>) -> Resul
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A user that is given by name or number.
+fn user(text: &str) -> Result<u32> {
+    let by_name = || inspect::user_number(text);
+    let number = text.parse().ok().or_else(by_name);
+    number.with_context(|| format!("there is no user {text}"))
 }

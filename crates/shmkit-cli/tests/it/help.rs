@@ -8,13 +8,17 @@ use shmkit_testkit::Scratch;
 
 use crate::support::{on_terminal, run};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 15] = [
     "create",
     "put",
     "get",
     "info",
     "ls",
+    "holders",
+    "dump",
+    "diff",
     "rm",
+    "reap",
     "key",
     "lock",
     "doctor",

@@ -24,7 +24,9 @@ fn segments_of_all_types_are_listed() {
     let columns: Vec<&str> = header.split_whitespace().collect();
     assert_eq!(
         columns,
-        ["TYPE", "KEY", "SIZE", "OWNER", "AGE", "ATTACHED", "STATE"]
+        [
+            "TYPE", "KEY", "KIND", "SIZE", "RESIDENT", "OWNER", "AGE", "ATTACHED", "STATE"
+        ]
     );
     for (key, kind, size) in [
         (&posix.text, "posix", "1.5 KiB"),

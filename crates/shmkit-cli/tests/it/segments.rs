@@ -116,7 +116,7 @@ fn an_orphan_is_listed_and_reclaimed() {
             let line = list.text().lines().find(|line| line.contains(&key.text));
             assert!(line.unwrap().ends_with("orphan"), "{list:?}");
             assert!(
-                list.stderr.contains("hint: ") && list.stderr.contains("shmkit rm"),
+                list.stderr.contains("hint: ") && list.stderr.contains("shmkit reap"),
                 "{list:?}"
             );
         }

@@ -58,6 +58,11 @@ pub(crate) fn holders(key: &NativeIpcKey) -> Result<Holders> {
     })
 }
 
+/// The user of a name.
+pub(crate) fn user_number(name: &str) -> Option<u32> {
+    crate::sys::user::number(name)
+}
+
 /// Asks about the processes themselves.
 pub(crate) fn look_closer(holders: &mut [Holder]) {
     for holder in holders {

@@ -18,3 +18,15 @@ pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
 pub(crate) fn holders(key: &NativeIpcKey) -> Result<Holders> {
     Err(unsupported(key, Op::Inspect))
 }
+
+/// The user of a name.
+#[cfg(unix)]
+pub(crate) fn user_number(name: &str) -> Option<u32> {
+    crate::sys::user::number(name)
+}
+
+/// Users have no numbers.
+#[cfg(not(unix))]
+pub(crate) fn user_number(_: &str) -> Option<u32> {
+    None
+}

@@ -22,6 +22,6 @@ pub(crate) mod process;
 pub(crate) mod semaphore_image;
 pub(crate) mod system_v;
 pub(crate) mod volume;
-pub(crate) mod watch;
 pub(crate) mod waiting;
+pub(crate) mod watch;
 pub(crate) mod who;
