@@ -664,10 +664,10 @@ pub(super) mod tests {
             error.to_string(),
             "cannot read: 1 byte at offset 64 reaches past the end at 64"
         );
-        let error = memory.view().at::<u64>(4).err().unwrap();
+        let error = memory.view().at::<u32>(6).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "cannot read: the address at offset 4 is not a multiple of 8"
+            "cannot read: the address at offset 6 is not a multiple of 4"
         );
         let error = memory.view().get(60..=64).unwrap_err();
         assert_eq!(

@@ -363,7 +363,11 @@ impl Side {
     #[track_caller]
     fn run(&mut self, command: &str) -> Result<String, QtError> {
         let key = self.key.to_string();
-        self.peer.run(command.replace("KEY", &key))
+        let answer = self.peer.run(command.replace("KEY", &key));
+        answer.map_err(|error| QtError {
+            text: in_any_words(&error.text),
+            ..error
+        })
     }
 
     /// What the object says of itself, with `KEY` for the key.
@@ -375,7 +379,19 @@ impl Side {
             .replace(&self.key.to_string(), "KEY")
             .replace(self.key.native_key(), "NATIVE")
             .replace(&legacy, "LEGACY");
-        serde_json::from_str(&state).unwrap()
+        let mut state: serde_json::Value = serde_json::from_str(&state).unwrap();
+        state["errorString"] = in_any_words(state["errorString"].as_str().unwrap()).into();
+        state
+    }
+}
+
+/// A text without what the C library calls an error: Qt is built on glibc, and another one has other
+/// words.
+fn in_any_words(text: &str) -> String {
+    const UNKNOWN: &str = "unknown error: ";
+    match text.find(UNKNOWN) {
+        Some(at) if cfg!(not(target_env = "gnu")) => text[..at + UNKNOWN.len()].to_owned(),
+        _ => text.to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) mod survey;
 // One file per layout of `sem_t`; both offer the same `Word`.
 #[cfg_attr(
     all(
-        target_env = "gnu",
+        any(target_env = "gnu", target_env = "musl"),
         target_pointer_width = "64",
         target_endian = "little",
         not(shmkit_force_fallbacks)
@@ -20,7 +20,7 @@ pub(crate) mod survey;
 )]
 #[cfg_attr(
     not(all(
-        target_env = "gnu",
+        any(target_env = "gnu", target_env = "musl"),
         target_pointer_width = "64",
         target_endian = "little",
         not(shmkit_force_fallbacks)

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::name::{segment_path, semaphore_path};
 use super::slot::{self, Holder};
-use super::word::Word;
+use super::word::{self, Word};
 use crate::backend::file::explain::{Squatted, explain};
 use crate::backend::file::last;
 use crate::backend::{Grant, Owners, Suspect, semaphore_key, semaphore_mode};
@@ -29,7 +29,6 @@ use crate::sys::fork::{self, User};
 use crate::sys::lease::{self, Users};
 use crate::sys::memory::Window;
 use crate::sys::process;
-use crate::sys::semaphore_image;
 
 /// How long a sleeper goes without asking whether the holder lives.
 const SLICE: Duration = Duration::from_millis(10);
@@ -382,7 +381,7 @@ impl Mapped {
     }
 
     fn new(fd: OwnedFd, id: FileId) -> io::Result<Self> {
-        let user = User::map(fd, Window::whole(semaphore_image::SIZE, Access::ReadWrite))?;
+        let user = User::map(fd, Window::whole(word::SIZE, Access::ReadWrite))?;
         Ok(Self {
             user,
             id,
@@ -503,16 +502,20 @@ impl Taken<'_> {
 /// Makes a semaphore of this value under a name that nothing has, complete or not at all.
 fn make(path: &str, value: u32, mode: u32) -> io::Result<()> {
     let Newborn { fd, unnamed } = Newborn::new(MEMORY_DIRECTORY, EPHEMERAL | semaphore_mode(mode))?;
-    file::write_start(fd.as_fd(), &semaphore_image::new(value))?;
+    file::write_start(fd.as_fd(), &Word::image(value))?;
     unnamed.publish(fd.as_fd(), path)
 }
 
 fn check(status: &file::Status, trust: Owners) -> io::Result<()> {
     match status.kind {
         Kind::Regular if !trust.admits(status.owner) => Err(Squatted::Owner(status.owner).into()),
-        // 16 bytes is what a 32-bit C library needs; the rest of the page is mapped all the same.
-        Kind::Regular if status.size >= 16 => Ok(()),
-        Kind::Regular => Err(Squatted::By("a file that is too short for a semaphore").into()),
+        Kind::Regular => match status.size {
+            size if size == word::SIZE as u64 => Ok(()),
+            32 => Err(Squatted::By("the semaphore of a 64-bit program").into()),
+            16 => Err(Squatted::By("the semaphore of a 32-bit program").into()),
+            ..16 => Err(Squatted::By("a file that is too short for a semaphore").into()),
+            _ => Err(Squatted::By("a file that is no semaphore").into()),
+        },
         kind => Err(Squatted::by(kind).into()),
     }
 }

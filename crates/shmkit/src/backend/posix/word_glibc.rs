@@ -1,4 +1,6 @@
 //! The lock inside glibc's `sem_t` on 64-bit machines, with its owner written beside the value.
+//! Also for programs built on musl: it keeps named semaphores under other names than glibc, so
+//! only programs built on glibc, Qt ones too, can be met here.
 //!
 //! glibc keeps a semaphore in one little-endian 64-bit word: the value in the low half, the
 //! number of sleepers in the high half. It looks at the number only to decide whether a release
@@ -45,8 +47,15 @@ const FREE: u64 = 1;
 /// The largest value (`SEM_VALUE_MAX`).
 const MOST: u64 = i32::MAX as u64;
 
+/// What says that a semaphore is shared: the number with which glibc undoes `FUTEX_PRIVATE_FLAG`.
+const SHARED_AT: usize = 8;
+const SHARED: u32 = 128;
+
 /// Bytes 16 to 31 of the 32 are not used by glibc, and zero in a new semaphore.
 const NEXT_SLOT: usize = 16;
+
+/// The size of the file.
+pub(super) const SIZE: usize = 32;
 
 /// A semaphore in a mapped file.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +72,14 @@ unsafe impl Sync for Word<'_> {}
 impl<'m> Word<'m> {
     /// The number of slots.
     pub(super) const SLOTS: u32 = (1 << (u64::BITS - SLOT_SHIFT)) - 1;
+
+    /// The bytes of a new semaphore.
+    pub(super) fn image(value: u32) -> [u8; SIZE] {
+        let mut image = [0; SIZE];
+        image[..4].copy_from_slice(&value.to_le_bytes());
+        image[SHARED_AT..][..4].copy_from_slice(&SHARED.to_le_bytes());
+        image
+    }
 
     /// # Safety
     /// At `at` begins a mapped, writable page that stays for `'m`, and everybody who maps it treats
@@ -94,7 +111,7 @@ impl<'m> Word<'m> {
     }
 
     fn spare(&self, offset: usize) -> &AtomicU32 {
-        debug_assert!(offset + 4 <= 32);
+        debug_assert!(offset + 4 <= SIZE);
         // SAFETY: `offset` is the constant above, within the 32 bytes.
         let at = unsafe { self.at.add(offset) };
         // SAFETY: mapped and aligned as in `new`, and used by shmkit only, as atomics.
@@ -257,5 +274,18 @@ impl<'m> Word<'m> {
     /// Where to look for a free slot.
     pub(super) fn next_slot(&self) -> u32 {
         self.spare(NEXT_SLOT).fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+#[cfg(all(test, target_env = "gnu"))]
+mod tests {
+    use super::*;
+    use crate::sys::semaphore_image;
+
+    #[test]
+    fn a_new_semaphore_is_one_of_glibcs() {
+        for value in [0, 1, 7] {
+            assert_eq!(Word::image(value), semaphore_image::new(value));
+        }
     }
 }

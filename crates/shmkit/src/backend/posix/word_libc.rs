@@ -1,4 +1,4 @@
-//! The lock inside a `sem_t` whose layout is the C library's secret: musl, 32-bit machines.
+//! The lock inside a `sem_t` whose layout is the C library's secret: on 32-bit machines.
 //!
 //! The value is taken and given with `sem_trywait(3)` and `sem_post(3)`, and a holder of ours
 //! writes its slot into a word of its own, one step later. Between the two steps its *intent* is
@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::slot::Holder;
+use crate::sys::semaphore_image;
 
 const LOST: usize = 16;
 const NEXT_SLOT: usize = 20;
@@ -28,6 +29,9 @@ const OWNER: usize = 24;
 const INTENTS: usize = 64;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// The size of the file.
+pub(super) const SIZE: usize = semaphore_image::SIZE;
 
 /// A semaphore in a mapped file.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +48,11 @@ unsafe impl Sync for Word<'_> {}
 impl<'m> Word<'m> {
     /// The number of slots.
     pub(super) const SLOTS: u32 = 4000;
+
+    /// The bytes of a new semaphore.
+    pub(super) fn image(value: u32) -> [u8; SIZE] {
+        semaphore_image::new(value)
+    }
 
     /// # Safety
     /// At `at` begins a mapped, writable page that stays for `'m`, and everybody who maps it treats

@@ -3,6 +3,9 @@
 
 use std::mem::{MaybeUninit, size_of};
 
+/// The size of a semaphore.
+pub(crate) const SIZE: usize = size_of::<libc::sem_t>();
+
 /// A shared semaphore of this value that nobody has touched yet.
 pub(crate) fn new(value: u32) -> [u8; SIZE] {
     let mut semaphore = MaybeUninit::<libc::sem_t>::zeroed();
@@ -10,14 +13,9 @@ pub(crate) fn new(value: u32) -> [u8; SIZE] {
     // no `sem_destroy` (sem_init(3)).
     unsafe { libc::sem_init(semaphore.as_mut_ptr(), 1, value) };
     let mut image = [0; SIZE];
-    let length = size_of::<libc::sem_t>().min(SIZE);
     // SAFETY: the memory began as zeros, so all its bytes are initialised; they are copied out
     // while it lives.
-    let bytes = unsafe { std::slice::from_raw_parts(semaphore.as_ptr().cast::<u8>(), length) };
-    image[..length].copy_from_slice(bytes);
+    let bytes = unsafe { std::slice::from_raw_parts(semaphore.as_ptr().cast::<u8>(), SIZE) };
+    image.copy_from_slice(bytes);
     image
 }
-
-/// The size of the file: that of a `sem_t` on 64-bit machines, also on 32-bit ones, where the
-/// rest is for shmkit.
-pub(crate) const SIZE: usize = 32;
