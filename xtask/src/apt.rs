@@ -8,6 +8,20 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::progress;
 use crate::run::{exists, quietly, run};
 
+/// Installs the packages of programs and files that are missing.
+pub(crate) fn install_missing(needs: &[(&str, &str)]) -> Result<()> {
+    let is_there = |what: &str| exists(what) || Path::new(what).exists();
+    let missing: Vec<&str> = needs
+        .iter()
+        .filter(|(what, _)| !is_there(what))
+        .map(|(_, package)| *package)
+        .collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => install(&missing),
+    }
+}
+
 /// Installs packages, or says which ones a person has to install.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let list = packages.join(" ");
@@ -31,7 +45,17 @@ pub(crate) fn unpack(packages: &[&str], scratch: &Path, folder: &Path) -> Result
         needed = needed_for(packages);
     }
     let needed = needed.context("Debian's package lists lack them: try `apt-get update`")?;
-    progress::each("downloading packages", &needed, |package| {
+    unpack_alone(&needed, scratch, folder)
+}
+
+/// Unpacks packages, and nothing that they need, into `folder`; `scratch` holds the downloads.
+pub(crate) fn unpack_alone<T: AsRef<str>>(
+    packages: &[T],
+    scratch: &Path,
+    folder: &Path,
+) -> Result<()> {
+    progress::each("downloading packages", packages, |package| {
+        let package = package.as_ref();
         // As root, apt-get complains unless told that it is no sandbox.
         let mut command = apt_get(&["download", "-o", "APT::Sandbox::User=root", package]);
         quietly(command.current_dir(scratch)).map(drop)

@@ -27,8 +27,9 @@ const PACKAGES: [&str; 5] = [
 ];
 
 /// What is started of them.
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
     "rustc",
+    "rustdoc",
     "cargo",
     "cargo-clippy",
     "clippy-driver",
@@ -47,13 +48,13 @@ impl Compiler {
         let folder = cache()?.join("compiler");
         let compiler = Self { folder };
         // Written last: a set-up that was interrupted is made again.
-        let stamp = compiler.folder.join("packages.txt");
-        let packages = PACKAGES.join("\n");
-        if !fs::read_to_string(&stamp).is_ok_and(|unpacked| unpacked == packages) {
+        let stamp = compiler.folder.join("contents.txt");
+        let contents = [&PACKAGES[..], &PROGRAMS[..]].concat().join("\n");
+        if !fs::read_to_string(&stamp).is_ok_and(|unpacked| unpacked == contents) {
             compiler
                 .unpack()
                 .context("cannot set up a compiler for other targets")?;
-            fs::write(stamp, packages)?;
+            fs::write(stamp, contents)?;
         }
         let version = quietly(Command::new(compiler.program("rustc")).arg("--version"))
             .with_context(|| format!("remove {} and try again", compiler.folder.display()))?;
@@ -80,10 +81,11 @@ impl Compiler {
         }
         cargo
             .arg(subcommand)
-            .args(["-Zbuild-std=std,panic_unwind", "--target", target])
+            .args(["-Zbuild-std=std,panic_unwind,test", "--target", target])
             .current_dir(root())
             .env("CARGO", self.program("cargo"))
             .env("RUSTC", self.program("rustc"))
+            .env("RUSTDOC", self.program("rustdoc"))
             .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_TARGET_DIR", root().join("target/xtask/cross"))
             .env("PATH", self.path()?)
@@ -128,7 +130,7 @@ impl Compiler {
 }
 
 /// A folder that `cargo clean` keeps.
-fn cache() -> Result<PathBuf> {
+pub(crate) fn cache() -> Result<PathBuf> {
     let caches = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let caches = caches

@@ -13,10 +13,12 @@ mod compiler;
 mod cross;
 mod leftovers;
 mod lint;
+mod machine;
 mod progress;
 mod python;
 mod report;
 mod run;
+mod tally;
 mod test;
 
 use std::process::ExitCode;
@@ -63,14 +65,23 @@ enum Action {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Checks the code for other operating systems and processors
+    /// Checks, builds and tests for other operating systems, processors and C libraries
     Cross {
         /// Only these targets
         #[arg(long = "target", value_name = "TARGET", value_parser = cross::triples())]
         targets: Vec<String>,
+        /// Lints only: build and run nothing
+        #[arg(long)]
+        check_only: bool,
         /// Say which targets there are, and what can be done for each
         #[arg(long)]
         list: bool,
+        /// Give up after so many minutes
+        #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+        deadline: u64,
+        /// What `cargo test` gets instead of `--tests` and the packages
+        #[arg(last = true)]
+        arguments: Vec<String>,
     },
     /// Checks formatting, lints and docs
     Lint,
@@ -103,7 +114,16 @@ fn run(command: Action) -> Result<bool> {
             println!("{}", cross::list());
             Ok(true)
         }
-        Action::Cross { targets, .. } => cross::check(&targets),
+        Action::Cross {
+            targets,
+            check_only,
+            deadline,
+            arguments,
+            ..
+        } => {
+            let tests = (!check_only).then_some(&arguments[..]);
+            cross::cross(&targets, tests, Duration::from_secs(deadline * 60))
+        }
         Action::Lint => lint::lint(),
         Action::Setup => {
             println!("{}", python::set_up()?.display());

@@ -1,6 +1,7 @@
 //! A child's side of the conversation: the role it plays.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{self, BufRead as _, Write as _};
 use std::process::Command;
@@ -104,7 +105,19 @@ pub fn spawn_with(name: &str, arg: impl Display, customise: impl FnOnce(&mut Com
 /// # Panics
 /// When the path of this program is not known.
 pub fn role_command(name: &str, arg: impl Display) -> Command {
-    let mut command = Command::new(env::current_exe().expect("the path of this program"));
+    let this = env::current_exe().expect("the path of this program");
+    as_role(program(this), name, arg)
+}
+
+/// The same in this machine's own build of the test binary, if this is another one (32-bit, another
+/// C library, emulated) and `cargo xtask cross` said where that is: processes of both builds must be
+/// able to share what they share.
+pub fn other_build_command(name: &str, arg: impl Display) -> Option<Command> {
+    let other = env::var_os("SHMKIT_TEST_OTHER_BUILD")?;
+    Some(as_role(Command::new(other), name, arg))
+}
+
+fn as_role(mut command: Command, name: &str, arg: impl Display) -> Command {
     command
         .args([
             name,
@@ -114,5 +127,18 @@ pub fn role_command(name: &str, arg: impl Display) -> Command {
             "--test-threads=1",
         ])
         .env(ARGUMENT, arg.to_string());
+    command
+}
+
+/// A command that starts a program of this build; by way of an emulator if `SHMKIT_TEST_RUNNER`
+/// names one, which `cargo xtask cross` does where this machine cannot start it.
+#[must_use]
+pub fn program(path: impl AsRef<OsStr>) -> Command {
+    let Ok(runner) = env::var("SHMKIT_TEST_RUNNER") else {
+        return Command::new(path);
+    };
+    let mut words = runner.split_whitespace();
+    let mut command = Command::new(words.next().expect("a program"));
+    command.args(words).arg(path);
     command
 }

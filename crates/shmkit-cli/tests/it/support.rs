@@ -10,7 +10,7 @@ use shmkit_testkit::{Cleanup, PATIENCE, Scratch, unique_name};
 
 /// The command, not yet started, without the user's settings.
 pub(crate) fn shmkit(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_shmkit"));
+    let mut command = shmkit_testkit::program(env!("CARGO_BIN_EXE_shmkit"));
     command.args(args).env_remove("NO_COLOR");
     command.stdin(Stdio::null());
     command

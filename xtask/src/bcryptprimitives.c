@@ -1,0 +1,10 @@
+// Rust's standard library gets its random numbers from this library, which Wine 8 lacks.
+
+#include <windows.h>
+
+BOOLEAN WINAPI SystemFunction036(PVOID buffer, ULONG length);
+
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE buffer, SIZE_T length)
+{
+    return SystemFunction036(buffer, (ULONG)length);
+}
