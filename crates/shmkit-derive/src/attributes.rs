@@ -3,7 +3,9 @@
 use proc_macro2::Span;
 use syn::meta::ParseNestedMeta;
 use syn::spanned::Spanned as _;
-use syn::{DeriveInput, Error, Ident, LitInt, LitStr, Path, Token, parenthesized, parse_quote};
+use syn::{
+    Attribute, DeriveInput, Error, Ident, LitInt, LitStr, Path, Token, parenthesized, parse_quote,
+};
 
 /// What the attributes of a type say.
 pub(crate) struct Attributes {
@@ -44,9 +46,27 @@ impl Attributes {
         Ok(attributes)
     }
 
+    /// Refuses attributes of ours on a field or a variant, where they would do nothing.
+    pub(crate) fn none_on<'a>(
+        attributes: impl IntoIterator<Item = &'a Attribute>,
+    ) -> syn::Result<()> {
+        let mut attributes = attributes.into_iter();
+        match attributes.find(|attribute| attribute.path().is_ident("shmkit")) {
+            Some(attribute) => Err(Error::new_spanned(
+                attribute,
+                "`#[shmkit]` belongs to the type, not to a part of it",
+            )),
+            None => Ok(()),
+        }
+    }
+
     fn take(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
         if meta.path.is_ident("version") {
-            self.version = meta.value()?.parse::<LitInt>()?.base10_parse()?;
+            let version: LitInt = meta.value()?.parse()?;
+            let number = version.base10_parse();
+            self.version = number.map_err(|_| {
+                Error::new(version.span(), "a version is a number from 0 to 4294967295")
+            })?;
         } else if meta.path.is_ident("name") {
             let name: LitStr = meta.value()?.parse()?;
             self.name = name.value();

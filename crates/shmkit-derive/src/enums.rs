@@ -21,6 +21,7 @@ pub(crate) fn layout(
         version,
         repr,
     } = attributes;
+    Attributes::none_on(data.variants.iter().flat_map(|variant| &variant.attrs))?;
     for variant in &data.variants {
         if !matches!(variant.fields, Fields::Unit) {
             return Err(Error::new_spanned(

@@ -40,6 +40,7 @@ pub(crate) fn layout(
             ),
         ));
     }
+    Attributes::none_on(data.fields.iter().flat_map(|field| &field.attrs))?;
     advise(data)?;
 
     let (fields, at) = (local("fields"), local("at"));

@@ -23,4 +23,11 @@ struct Spaced {
     value: u32,
 }
 
+#[derive(ShmSafe)]
+#[repr(C)]
+struct OnAField {
+    #[shmkit(version = 2)]
+    value: u32,
+}
+
 fn main() {}
