@@ -150,25 +150,28 @@ impl<'a> Sink<'a> {
         if number > 9 {
             self.number(number / 10);
         }
-        self.byte(b'0' + (number % 10) as u8);
+        self.bytes(&[b'0' + (number % 10) as u8]);
     }
 
     const fn str(&mut self, text: &str) {
-        let bytes = text.as_bytes();
-        let mut i = 0;
-        while i < bytes.len() {
-            self.byte(bytes[i]);
-            i += 1;
-        }
+        self.bytes(text.as_bytes());
     }
 
-    const fn byte(&mut self, byte: u8) {
-        assert!(self.len < MAX_LEN, "the layout's text is over 256 KiB");
+    /// The compiler warns of constants that take long, so this does little for a byte.
+    const fn bytes(&mut self, bytes: &[u8]) {
         if let Some(out) = &mut self.out {
-            out[self.len] = byte;
+            let room = out.split_at_mut(self.len).1;
+            room.split_at_mut(bytes.len()).0.copy_from_slice(bytes);
         }
-        self.len += 1;
-        self.hash = (self.hash ^ byte as u64).wrapping_mul(FNV_PRIME);
+        self.len += bytes.len();
+        assert!(self.len <= MAX_LEN, "the layout's text is over 256 KiB");
+        let mut hash = self.hash;
+        let mut i = 0;
+        while i < bytes.len() {
+            hash = (hash ^ bytes[i] as u64).wrapping_mul(FNV_PRIME);
+            i += 1;
+        }
+        self.hash = hash;
     }
 }
 

@@ -56,6 +56,13 @@ unsafe impl<const N: usize> ShmSafe for ArrayString<N> {
     );
 }
 
+// As `docs/FORMAT.md` says, on each processor.
+const _: () = {
+    Layout::assert_describes::<ArrayString<5>>();
+    assert!(offset_of!(ArrayString<5>, bytes) == 4 && size_of::<ArrayString<5>>() == 12);
+    assert!(size_of::<ArrayString<28>>() == 32);
+};
+
 impl<const N: usize> ArrayString<N> {
     /// An empty text.
     #[must_use]
@@ -290,12 +297,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    const _: () = {
-        Layout::assert_describes::<ArrayString<5>>();
-        assert!(offset_of!(ArrayString<5>, bytes) == 4 && size_of::<ArrayString<5>>() == 12);
-        assert!(size_of::<ArrayString<28>>() == 32);
-    };
 
     #[derive(Debug, Clone)]
     enum Step {

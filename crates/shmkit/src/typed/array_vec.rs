@@ -55,6 +55,14 @@ unsafe impl<T: ShmSafe + Copy, const N: usize> ShmSafe for ArrayVec<T, N> {
     );
 }
 
+// As `docs/FORMAT.md` says, on each processor.
+const _: () = {
+    Layout::assert_describes::<ArrayVec<u64, 3>>();
+    assert!(offset_of!(ArrayVec<u8, 1>, items) == 8 && size_of::<ArrayVec<u8, 1>>() == 16);
+    assert!(offset_of!(ArrayVec<u64, 3>, items) == 8 && size_of::<ArrayVec<u64, 3>>() == 32);
+    assert!(size_of::<ArrayVec<u64, 0>>() == 8);
+};
+
 impl<T: ShmSafe + Copy, const N: usize> ArrayVec<T, N> {
     /// An empty list.
     #[must_use]
@@ -371,11 +379,8 @@ mod tests {
     struct Wide([u32; 4]);
 
     const _: () = {
-        Layout::assert_describes::<ArrayVec<u64, 3>>();
-        assert!(offset_of!(ArrayVec<u8, 1>, items) == 8 && size_of::<ArrayVec<u8, 1>>() == 16);
-        assert!(offset_of!(ArrayVec<u64, 3>, items) == 8 && size_of::<ArrayVec<u64, 3>>() == 32);
+        Layout::assert_describes::<ArrayVec<Wide, 2>>();
         assert!(offset_of!(ArrayVec<Wide, 2>, items) == 16 && size_of::<ArrayVec<Wide, 2>>() == 48);
-        assert!(size_of::<ArrayVec<u64, 0>>() == 8);
         assert!(<ArrayVec<Wide, 2>>::LAYOUT.align() == 16);
     };
 

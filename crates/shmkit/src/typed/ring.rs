@@ -57,6 +57,14 @@ unsafe impl<T: ShmSafe + Copy, const N: usize> ShmSafe for RingBuffer<T, N> {
     );
 }
 
+// As `docs/FORMAT.md` says, on each processor.
+const _: () = {
+    Layout::assert_describes::<RingBuffer<u64, 3>>();
+    assert!(offset_of!(RingBuffer<u8, 1>, items) == 8 && size_of::<RingBuffer<u8, 1>>() == 16);
+    assert!(offset_of!(RingBuffer<u64, 3>, items) == 8 && size_of::<RingBuffer<u64, 3>>() == 32);
+    assert!(size_of::<RingBuffer<u64, 0>>() == 8);
+};
+
 impl<T: ShmSafe + Copy, const N: usize> RingBuffer<T, N> {
     /// An empty queue.
     #[must_use]
@@ -335,11 +343,7 @@ mod tests {
     struct Line([u64; 8]);
 
     const _: () = {
-        Layout::assert_describes::<RingBuffer<u64, 3>>();
-        assert!(offset_of!(RingBuffer<u8, 1>, items) == 8 && size_of::<RingBuffer<u8, 1>>() == 16);
-        assert!(
-            offset_of!(RingBuffer<u64, 3>, items) == 8 && size_of::<RingBuffer<u64, 3>>() == 32
-        );
+        Layout::assert_describes::<RingBuffer<Line, 2>>();
         assert!(offset_of!(RingBuffer<Line, 2>, items) == 64);
         assert!(size_of::<RingBuffer<Line, 2>>() == 192);
         assert!(<RingBuffer<Line, 2>>::LAYOUT.align() == 64);

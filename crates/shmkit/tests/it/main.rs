@@ -7,6 +7,7 @@ mod crash;
 mod extent;
 mod files;
 mod fork;
+mod format;
 mod other_build;
 mod qt_face;
 mod qt_interop;
