@@ -3,10 +3,12 @@
 mod diff;
 mod doctor;
 mod dump;
+mod events;
 mod holders;
 mod ls;
 mod reap;
 mod time;
+mod wait;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,9 +24,11 @@ use crate::size;
 pub(crate) use diff::Diff;
 pub(crate) use doctor::Doctor;
 pub(crate) use dump::{Dump, Range};
+pub(crate) use events::Events;
 pub(crate) use holders::Holders;
 pub(crate) use ls::Ls;
 pub(crate) use reap::Reap;
+pub(crate) use wait::Wait;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -124,6 +128,8 @@ pub(crate) enum Command {
     Reap(Reap),
     Key(Key),
     Lock(Lock),
+    Wait(Wait),
+    Events(Events),
     Doctor(Doctor),
     Completions(Completions),
     Man(Man),
@@ -386,6 +392,13 @@ fn timeout(text: &str) -> Result<Timeout, String> {
             .map(Some)
             .map_err(|_| "expected a number of seconds that is not negative, or inf".to_owned()),
         Err(_) => Err("expected a number of seconds like 2 or 0.5, or inf".to_owned()),
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match timeout(text) {
+        Ok(Some(interval)) if !interval.is_zero() => Ok(interval),
+        _ => Err("expected a number of seconds like 2 or 0.5".to_owned()),
     }
 }
 

@@ -36,6 +36,8 @@ fn main() -> ExitCode {
         Command::Reap(args) => commands::reap::run(args),
         Command::Key(args) => commands::key::run(args),
         Command::Lock(args) => commands::lock::run(args),
+        Command::Wait(args) => commands::wait::run(args),
+        Command::Events(args) => commands::events::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
         Command::Completions(args) => commands::completions::run(args),
         Command::Man(args) => commands::man::run(args),

@@ -34,6 +34,21 @@ pub(crate) fn write(bytes: &[u8]) -> Result<()> {
         .context("cannot write to standard output")
 }
 
+/// Whether standard output is a pipe that nobody reads any more, which otherwise only the next
+/// write would tell.
+pub(crate) fn nobody_reads() -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = io::stdout();
+        let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+        let at_once = Timespec::default();
+        poll(&mut fds, Some(&at_once)).is_ok() && fds[0].revents().contains(PollFlags::ERR)
+    }
+    #[cfg(not(unix))]
+    false
+}
+
 /// Says something on standard error.
 pub(crate) fn message(text: &str) {
     tell(&format!("shmkit: {}", shown(text)));

@@ -143,6 +143,8 @@ pub enum Op {
     Send,
     /// Getting a segment from another process.
     Receive,
+    /// Waiting for something to happen to a segment.
+    Wait,
 }
 
 impl fmt::Display for Op {
@@ -165,6 +167,7 @@ impl fmt::Display for Op {
             Self::Seal => "seal",
             Self::Send => "send",
             Self::Receive => "receive",
+            Self::Wait => "wait for",
         })
     }
 }

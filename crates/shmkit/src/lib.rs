@@ -32,6 +32,8 @@
 //! * [`typed`] and [`layout`]: which types may lie in a segment, and building blocks for them.
 //! * [`inspect`]: which segments there are, who has them, which are orphans.
 //! * [`reaper`]: removing what crashed programs left behind.
+//! * [`watch`]: waiting for a segment to come, be attached, be released or go; a stream of what
+//!   happens.
 //! * [`doctor`]: what on this machine gets in the way, and what mends it.
 //! * [`qt`]: `QSharedMemory` and `QSystemSemaphore` as they are, for programs that leave Qt.
 //!
@@ -69,6 +71,7 @@ mod segment;
 pub mod sync;
 mod sys;
 pub mod typed;
+pub mod watch;
 
 pub use backend::{Detached, FsKind, InUse, Lifetime, Medium, Origin, Owners, Seals, Wish};
 pub use error::{Error, ErrorKind, Op, Result};

@@ -5,6 +5,7 @@ pub(crate) mod create;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod dump;
+pub(crate) mod events;
 mod facts;
 pub(crate) mod get;
 pub(crate) mod holders;
@@ -17,6 +18,7 @@ pub(crate) mod put;
 mod reading;
 pub(crate) mod reap;
 pub(crate) mod rm;
+pub(crate) mod wait;
 
 use std::process::ExitCode;
 

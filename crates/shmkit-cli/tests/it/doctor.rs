@@ -50,11 +50,11 @@ fn ordinary_user_can_run() -> Option<String> {
         env!("CARGO_BIN_EXE_shmkit")
     );
     let words: Vec<&str> = command.split(' ').collect();
-    let status = Command::new(words[0])
+    let tried = Command::new(words[0])
         .args(&words[1..])
         .arg("--version")
-        .status();
-    if status.is_ok_and(|status| status.success()) {
+        .output();
+    if tried.is_ok_and(|tried| tried.status.success()) {
         return Some(command);
     }
     let _ = writeln!(io::stderr(), "skipped: {command} cannot be run");

@@ -8,7 +8,7 @@ use shmkit_testkit::Scratch;
 
 use crate::support::{on_terminal, run};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 17] = [
     "create",
     "put",
     "get",
@@ -21,6 +21,8 @@ const COMMANDS: [&str; 15] = [
     "reap",
     "key",
     "lock",
+    "wait",
+    "events",
     "doctor",
     "completions",
     "man",

@@ -10,3 +10,4 @@ mod listing;
 mod locking;
 mod segments;
 mod support;
+mod watching;

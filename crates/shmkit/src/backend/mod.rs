@@ -52,7 +52,7 @@ pub(crate) use target::Target;
 /// What makes bytes that never change: nobody writes, and none of them goes away.
 pub(crate) const CONSTANT: Seals = Seals::WRITE.and(Seals::SHRINK);
 
-pub(crate) use survey::{find, holders, list, user_number};
+pub(crate) use survey::{find, holders, list, named, system_v_key, user_number};
 
 pub use fs_kind::{FsKind, Medium};
 pub use seals::Seals;

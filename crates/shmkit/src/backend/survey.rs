@@ -32,6 +32,11 @@ pub(crate) fn list() -> Result<Vec<SegmentInfo>> {
     Ok(found)
 }
 
+/// What a file in the directory of POSIX segments is as a segment.
+pub(crate) use posix::survey::named;
+
+pub(crate) use system_v::key_file::number_of as system_v_key;
+
 /// The segment of a key, and who uses it.
 pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
     let mut found = match key.key_type() {

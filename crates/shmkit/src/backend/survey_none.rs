@@ -1,6 +1,8 @@
 //! Looking at segments, where there are none.
 
-use super::{Holders, SegmentInfo, unsupported};
+use std::ffi::OsStr;
+
+use super::{Holders, Place, SegmentInfo, unsupported};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 
@@ -28,5 +30,15 @@ pub(crate) fn user_number(name: &str) -> Option<u32> {
 /// Users have no numbers.
 #[cfg(not(unix))]
 pub(crate) fn user_number(_: &str) -> Option<u32> {
+    None
+}
+
+/// What a file in the directory of POSIX segments is as a segment.
+pub(crate) fn named(_: &OsStr) -> Option<(Option<NativeIpcKey>, Place, Option<u64>)> {
+    None
+}
+
+/// The number that a System V key stands for.
+pub(crate) fn system_v_key(_: &NativeIpcKey) -> Option<u32> {
     None
 }

@@ -14,3 +14,22 @@ pub(crate) use linux::*;
 mod none;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use none::*;
+
+/// What happened in a directory that is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "nothing is watched")
+)]
+pub(crate) enum Change {
+    /// A file got this name.
+    Appeared(std::ffi::OsString),
+    /// A file lost it.
+    Vanished(std::ffi::OsString),
+    /// A file was opened, or its last user left an opening.
+    Used(std::ffi::OsString),
+    /// There were too many changes to remember.
+    Lost,
+    /// The directory is gone or is no longer mounted; nothing more will come.
+    Blind,
+}

@@ -15,3 +15,4 @@ mod reaper;
 mod seals;
 mod support;
 mod tidy;
+mod watching;

@@ -54,13 +54,11 @@ pub(crate) fn list(census: &Census) -> io::Result<(Vec<SegmentInfo>, HashSet<Fil
         if look.status.kind != file::Kind::Regular || !may_be_segment(&name) {
             continue;
         }
-        let key = name
-            .to_str()
-            .map(|text| with_legacy_key(&format!("/{text}"), KeyType::PosixRealtime));
+        let (key, path) = key_and_path(&name);
         let object = Object::File(look.status.id);
         let sight = Sight {
             key,
-            path: Path::new(MEMORY_DIRECTORY).join(&name),
+            path,
             look,
             holders: holders_in(census, object),
             complete: census.complete,
@@ -74,6 +72,29 @@ pub(crate) fn list(census: &Census) -> io::Result<(Vec<SegmentInfo>, HashSet<Fil
 pub(crate) fn may_be_segment(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     !name.starts_with(SEMAPHORE_PREFIX.as_bytes()) && !name.starts_with(TEMPORARY_PREFIX.as_bytes())
+}
+
+/// What the segment of a file name is called, where it is, and how large, for one that has just
+/// appeared and may be gone already. `None` if it is no segment.
+pub(crate) fn named(name: &OsStr) -> Option<(Option<NativeIpcKey>, Place, Option<u64>)> {
+    let (key, path) = key_and_path(name);
+    let look = listing::look_at(&path).ok();
+    let is_file = look
+        .as_ref()
+        .is_none_or(|look| look.status.kind == file::Kind::Regular);
+    let size = look.map(|look| look.status.size).filter(|&size| size > 0);
+    let place = Place::Posix {
+        path,
+        removed: false,
+    };
+    (may_be_segment(name) && is_file).then_some((key, place, size))
+}
+
+fn key_and_path(name: &OsStr) -> (Option<NativeIpcKey>, PathBuf) {
+    let key = name
+        .to_str()
+        .map(|text| with_legacy_key(&format!("/{text}"), KeyType::PosixRealtime));
+    (key, Path::new(MEMORY_DIRECTORY).join(name))
 }
 
 /// The segment of a key.

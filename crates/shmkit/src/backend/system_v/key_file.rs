@@ -44,6 +44,13 @@ pub(super) fn parts(key: &NativeIpcKey, op: Op) -> Result<(&str, u8)> {
     }
 }
 
+/// The number that a key stands for in the kernel's table; `None` if it is none of System V, or its
+/// file does not exist.
+pub(crate) fn number_of(key: &NativeIpcKey) -> Option<u32> {
+    let (path, project) = parts(key, Op::Inspect).ok()?;
+    Some(KeyFile::find(path, project).ok()?.ipc_key as u32)
+}
+
 impl KeyFile {
     /// Finds the key file.
     pub(super) fn find(path: &str, project: u8) -> io::Result<Self> {

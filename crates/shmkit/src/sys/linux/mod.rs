@@ -4,6 +4,7 @@ pub(crate) mod attachment;
 pub(crate) mod census;
 pub(crate) mod checked;
 pub(crate) mod clock;
+pub(crate) mod directory_watch;
 pub(crate) mod file;
 pub(crate) mod fork;
 #[allow(
