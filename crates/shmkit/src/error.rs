@@ -36,6 +36,8 @@ pub enum ErrorKind {
     ReadOnly,
     /// A seal forbids it, or one that was demanded is missing.
     Sealed,
+    /// What was received is not one of shmkit's messages.
+    BadMessage,
     /// Somebody has cut the segment: bytes that it had are not there any more.
     Truncated,
     /// There is not enough memory or room in the memory file system.
@@ -70,6 +72,7 @@ impl ErrorKind {
             Self::OutOfBounds => "outside the segment",
             Self::ReadOnly => "the segment is attached read-only",
             Self::Sealed => "a seal forbids it",
+            Self::BadMessage => "the message is not one of shmkit's",
             Self::Truncated => "somebody has cut it",
             Self::OutOfSpace => "not enough memory",
             Self::OutOfResources => "a system limit is used up",
@@ -300,6 +303,7 @@ impl From<Error> for io::Error {
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::WouldBlock => io::ErrorKind::WouldBlock,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::BadMessage => io::ErrorKind::InvalidData,
             ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
             ErrorKind::Os => io::ErrorKind::Other,
         };

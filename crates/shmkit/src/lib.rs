@@ -65,6 +65,7 @@ pub mod layout;
 mod lease;
 mod lock;
 pub mod mapping;
+pub mod os;
 pub mod qt;
 pub mod reaper;
 mod segment;

@@ -82,6 +82,12 @@ pub(crate) fn adopt(_: std::os::fd::OwnedFd, target: &Target, _: &Spec, op: Op) 
     Err(unsupported_target(target, op))
 }
 
+/// Whether a descriptor leads to the segment that the key leads to.
+#[cfg(unix)]
+pub(crate) fn is_of_key(_: &std::os::fd::OwnedFd, _: &NativeIpcKey) -> bool {
+    false
+}
+
 /// What a descriptor leads to.
 #[cfg(unix)]
 pub(crate) fn target_of(_: &std::os::fd::OwnedFd) -> Target {

@@ -150,9 +150,15 @@ fn attach_named(
 /// Attaches to what a descriptor leads to.
 pub(crate) fn adopt(fd: OwnedFd, target: &Target, spec: &Spec, op: Op) -> Result<Segment> {
     match file::adopt(fd, spec, op) {
+        Ok(segment) if target.key().is_some() => Ok(Segment::Posix(segment)),
         Ok(segment) => Ok(Segment::File(segment)),
         Err(error) => Err(error.on(target)),
     }
+}
+
+/// Whether a descriptor leads to the segment that the key leads to.
+pub(crate) fn is_of_key(fd: &OwnedFd, key: &NativeIpcKey) -> bool {
+    key.key_type() == KeyType::PosixRealtime && posix::segment::is_of_key(fd, key)
 }
 
 /// What a descriptor leads to: a file, if it still has its name.

@@ -43,13 +43,14 @@ pub(crate) use any::{
     temporary_name,
 };
 #[cfg(unix)]
-pub(crate) use any::{adopt, target_of};
+pub(crate) use any::{adopt, is_of_key, target_of};
 #[cfg(target_os = "linux")]
 pub(crate) use any::{semaphore_mode, user_name};
 
 pub(crate) use target::Target;
 
 /// What makes bytes that never change: nobody writes, and none of them goes away.
+#[cfg(unix)]
 pub(crate) const CONSTANT: Seals = Seals::WRITE.and(Seals::SHRINK);
 
 pub(crate) use survey::{find, holders, list, named, system_v_key, user_number};

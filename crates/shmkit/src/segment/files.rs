@@ -10,6 +10,8 @@ use super::{Options, SharedMemory};
 use crate::backend::{self, InUse, Lifetime, Medium, Spec, Target, Wish};
 use crate::error::{Error, ErrorKind, Op, Result};
 #[cfg(unix)]
+use crate::key::NativeIpcKey;
+#[cfg(unix)]
 use crate::mapping::Access;
 
 /// The longest name of a memfd (memfd_create(2)), in bytes.
@@ -231,6 +233,28 @@ impl Options {
     #[cfg(unix)]
     pub fn attach_fd(&self, fd: OwnedFd) -> Result<SharedMemory> {
         let target = backend::target_of(&fd);
+        let segment = backend::adopt(fd, &target, &self.spec, Op::Attach)?;
+        Ok(self.handle(target, segment, None))
+    }
+
+    /// Attaches to what a descriptor leads to, under a key if that leads to the same from here.
+    #[cfg(unix)]
+    pub(crate) fn attach_fd_of_key(&self, fd: OwnedFd, key: NativeIpcKey) -> Result<SharedMemory> {
+        if !backend::is_of_key(&fd, &key) {
+            return self.attach_fd(fd);
+        }
+        let target = Target::Key(key);
+        let segment = backend::adopt(fd, &target, &self.spec, Op::Attach)?;
+        Ok(self.handle(target, segment, None))
+    }
+
+    /// Attaches to what a descriptor leads to, called so unless it has a name of its own.
+    #[cfg(unix)]
+    pub(crate) fn attach_fd_called(&self, fd: OwnedFd, name: String) -> Result<SharedMemory> {
+        let target = match backend::target_of(&fd) {
+            Target::Memory(_) => Target::Memory(name),
+            named => named,
+        };
         let segment = backend::adopt(fd, &target, &self.spec, Op::Attach)?;
         Ok(self.handle(target, segment, None))
     }

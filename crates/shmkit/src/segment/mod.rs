@@ -144,6 +144,10 @@ impl SharedMemory {
             .expect("only taken out when it is dropped")
     }
 
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// The key that it was created or attached with; `None` for files, memfds and what came as a
     /// descriptor.
     pub fn key(&self) -> Option<&NativeIpcKey> {

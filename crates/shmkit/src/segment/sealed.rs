@@ -8,7 +8,9 @@ use std::ops::Deref;
 use std::os::fd::OwnedFd;
 
 use super::{Options, SharedMemory};
-use crate::backend::{CONSTANT, Seals};
+#[cfg(unix)]
+use crate::backend::CONSTANT;
+use crate::backend::Seals;
 use crate::error::{Error, Result};
 use crate::mapping::{Access, View};
 
@@ -79,6 +81,11 @@ impl SharedMemory {
     ///
     /// # Errors
     /// As [`add_seals`](Self::add_seals); the segment comes back with the error, as it was.
+    #[allow(
+        unreachable_code,
+        unused_variables,
+        reason = "where there are no segments, none can be sealed"
+    )]
     pub fn seal(mut self) -> Result<Sealed, Box<Unsealed>> {
         let target = self.target.clone();
         let segment = self
@@ -180,6 +187,10 @@ impl Sealed {
         // takes back, say that no process can write to them or cut them off, and it granted them
         // only when nobody had them mapped for writing any more.
         unsafe { std::slice::from_raw_parts(view.as_ptr(), view.len()) }
+    }
+
+    pub(crate) fn segment(&self) -> &SharedMemory {
+        &self.0
     }
 
     /// The bytes as a view, for what takes views.

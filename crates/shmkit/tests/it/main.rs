@@ -8,6 +8,7 @@ mod extent;
 mod files;
 mod fork;
 mod format;
+mod handover;
 mod other_build;
 mod qt_face;
 mod qt_interop;

@@ -1,6 +1,7 @@
 //! A named POSIX segment: a file of the memory file system, with a semaphore beside it.
 
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use super::name::{segment_path, semaphore_path};
@@ -9,6 +10,7 @@ use crate::backend::file::{self, Left, Segment};
 use crate::backend::{Detached, InUse, Removal, Spec, semaphore_key};
 use crate::error::{Error, Op, Result};
 use crate::key::NativeIpcKey;
+use crate::sys::file::{status, status_of_name};
 
 /// Makes a segment; an orphan of the name is removed first.
 pub(crate) fn create(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Segment> {
@@ -40,6 +42,17 @@ pub(crate) fn create_from(
 pub(crate) fn attach(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Option<Segment>> {
     let path = segment_path(key, op)?;
     file::attach(Path::new(&path), spec, op).map_err(|error| error.on(key))
+}
+
+/// Whether a descriptor leads to the segment that the key leads to.
+pub(crate) fn is_of_key(fd: &OwnedFd, key: &NativeIpcKey) -> bool {
+    let named = segment_path(key, Op::Attach)
+        .ok()
+        .and_then(|path| status_of_name(path).ok());
+    match (named, status(fd)) {
+        (Some(named), Ok(status)) => named.id == status.id,
+        _ => false,
+    }
 }
 
 /// Leaves a segment; the last one out removes it with its semaphore.
