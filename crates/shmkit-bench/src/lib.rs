@@ -242,6 +242,33 @@ impl Case<'_> {
         );
     }
 
+    /// Takes what was measured in some other way, each figure as often as it was measured and in
+    /// nanoseconds a call; they are paired in their order.
+    ///
+    /// # Panics
+    /// If there are none, or not as many of both.
+    pub fn figures(self, mut ours: Vec<f64>, mut raw: Vec<f64>) {
+        assert!(ours.len() == raw.len() && !ours.is_empty(), "no pairs");
+        let mut ratios: Vec<f64> = ours
+            .iter()
+            .zip(&raw)
+            .map(|(ours, raw)| ours / raw)
+            .collect();
+        let rounds = ratios.len();
+        self.record(
+            1,
+            rounds,
+            Spread::of(&mut ours),
+            Spread::of(&mut raw),
+            Spread::of(&mut ratios),
+        );
+    }
+
+    /// Whether the case was asked for, and is to be measured and not only tried.
+    pub fn is_measured(&self) -> bool {
+        self.bench.wants(&self.group, &self.name) && self.bench.arguments.bench
+    }
+
     fn record(self, calls: u64, rounds: usize, ours: Spread, raw: Spread, ratio: Spread) {
         let met = self.goal.map(|goal| goal.is_met(ratio.median));
         self.bench.outcomes.push(Outcome {

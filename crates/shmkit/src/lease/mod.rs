@@ -76,8 +76,9 @@ fn place(address: usize) -> usize {
     (address >> 12) % PLACES
 }
 
+/// The same if this thread remembers it.
 #[inline]
-fn remembered(address: usize) -> Option<u32> {
+pub(crate) fn remembered(address: usize) -> Option<u32> {
     MEMORY.with(|memory| {
         let Memory { of, epoch } = memory[place(address)].get();
         let is_there = address.wrapping_sub(of.base) < of.len && epoch == fork::epoch();

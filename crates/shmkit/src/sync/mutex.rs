@@ -93,7 +93,10 @@ impl<T> Mutex<T> {
     /// a type that can tell who is alive.
     #[inline]
     pub fn lock(&self) -> Result<Acquired<MutexGuard<'_, T>>> {
-        self.take(Wait::USUAL, Flagged::Refuse)
+        match self.at_once() {
+            Some(guard) => Ok(Acquired::Clean(guard)),
+            None => self.take(Wait::USUAL, Flagged::Refuse),
+        }
     }
 
     /// Takes the lock if it is free or its holder is dead.
@@ -102,7 +105,10 @@ impl<T> Mutex<T> {
     /// [`WouldBlock`](ErrorKind::WouldBlock) if it is held; otherwise as [`lock`](Self::lock).
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired<MutexGuard<'_, T>>> {
-        self.take(Wait::No, Flagged::Refuse)
+        match self.at_once() {
+            Some(guard) => Ok(Acquired::Clean(guard)),
+            None => self.take(Wait::No, Flagged::Refuse),
+        }
     }
 
     /// Takes the lock, waiting for it at most about `limit`.
@@ -111,7 +117,10 @@ impl<T> Mutex<T> {
     /// As [`lock`](Self::lock).
     #[inline]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<MutexGuard<'_, T>>> {
-        self.take(Wait::For(limit), Flagged::Refuse)
+        match self.at_once() {
+            Some(guard) => Ok(Acquired::Clean(guard)),
+            None => self.take(Wait::For(limit), Flagged::Refuse),
+        }
     }
 
     /// Takes the lock, waiting for it at most until about `deadline`.
@@ -120,7 +129,10 @@ impl<T> Mutex<T> {
     /// As [`lock`](Self::lock).
     #[inline]
     pub fn lock_deadline(&self, deadline: Instant) -> Result<Acquired<MutexGuard<'_, T>>> {
-        self.take(Wait::Until(deadline), Flagged::Refuse)
+        match self.at_once() {
+            Some(guard) => Ok(Acquired::Clean(guard)),
+            None => self.take(Wait::Until(deadline), Flagged::Refuse),
+        }
     }
 
     /// Takes the lock also if it is poisoned, to repair the data, waiting at most about `limit`.
@@ -133,17 +145,28 @@ impl<T> Mutex<T> {
         self.take(Wait::For(limit), Flagged::Accept)
     }
 
+    /// Takes the lock in the usual case.
     #[inline]
+    fn at_once(&self) -> Option<MutexGuard<'_, T>> {
+        let hold = self.lock.take_at_once()?;
+        Some(self.guard(hold, false))
+    }
+
+    #[cold]
     pub(super) fn take(&self, wait: Wait, flagged: Flagged) -> Result<Acquired<MutexGuard<'_, T>>> {
         let (hold, grant) = self.lock.take(wait, flagged)?;
-        let guard = MutexGuard {
+        Ok(Acquired::of(self.guard(hold, grant.is_in_doubt()), grant))
+    }
+
+    #[inline]
+    fn guard(&self, hold: Hold, in_doubt: bool) -> MutexGuard<'_, T> {
+        MutexGuard {
             mutex: self,
             hold,
-            in_doubt: grant.is_in_doubt(),
+            in_doubt,
             panicking: std::thread::panicking(),
             _data: PhantomData,
-        };
-        Ok(Acquired::of(guard, grant))
+        }
     }
 
     /// Whether the data are in doubt and nobody has repaired them yet.

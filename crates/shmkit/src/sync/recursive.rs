@@ -16,7 +16,7 @@ use super::lock::{self, Hold, Lock, Wait};
 use super::thread;
 use super::word::Flagged;
 use crate::atomic::{AtomicU32, AtomicU64};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Acquired, sealed::Held};
 
 /// A lock inside a segment that the thread which holds it may take again.
@@ -83,7 +83,10 @@ impl<T> RecursiveMutex<T> {
     /// this thread has it `u32::MAX` times.
     #[inline]
     pub fn lock(&self) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        self.take(Wait::USUAL, Flagged::Refuse)
+        match self.at_once() {
+            Some(guard) => Ok(Acquired::Clean(guard)),
+            None => self.take(Wait::USUAL, Flagged::Refuse),
+        }
     }
 
     /// Takes the lock if it is free, this thread's, or its holder is dead.
@@ -92,7 +95,10 @@ impl<T> RecursiveMutex<T> {
     /// [`WouldBlock`](ErrorKind::WouldBlock) if it is held; otherwise as [`lock`](Self::lock).
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        self.take(Wait::No, Flagged::Refuse)
+        match self.at_once() {
+            Some(guard) => Ok(Acquired::Clean(guard)),
+            None => self.take(Wait::No, Flagged::Refuse),
+        }
     }
 
     /// Takes the lock, waiting for it at most about `limit`.
@@ -101,7 +107,10 @@ impl<T> RecursiveMutex<T> {
     /// As [`lock`](Self::lock).
     #[inline]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        self.take(Wait::For(limit), Flagged::Refuse)
+        match self.at_once() {
+            Some(guard) => Ok(Acquired::Clean(guard)),
+            None => self.take(Wait::For(limit), Flagged::Refuse),
+        }
     }
 
     /// Takes the lock, waiting for it at most until about `deadline`.
@@ -110,7 +119,10 @@ impl<T> RecursiveMutex<T> {
     /// As [`lock`](Self::lock).
     #[inline]
     pub fn lock_deadline(&self, deadline: Instant) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        self.take(Wait::Until(deadline), Flagged::Refuse)
+        match self.at_once() {
+            Some(guard) => Ok(Acquired::Clean(guard)),
+            None => self.take(Wait::Until(deadline), Flagged::Refuse),
+        }
     }
 
     /// Takes the lock also if it is poisoned, to repair the data, waiting at most about `limit`;
@@ -122,30 +134,50 @@ impl<T> RecursiveMutex<T> {
         self.take(Wait::For(limit), Flagged::Accept)
     }
 
+    /// Takes the lock in the usual cases: it is free, or this thread has it.
+    #[inline]
+    fn at_once(&self) -> Option<RecursiveMutexGuard<'_, T>> {
+        let hold = self.lock.remembered_hold()?;
+        if self.owner.load(Relaxed) == token(hold) {
+            // Only this thread writes its own token there, so it has the lock.
+            let depth = self.depth.load(Relaxed).checked_add(1)?;
+            self.depth.store(depth, Relaxed);
+        } else if self.lock.take_free(hold) {
+            self.settle_in(hold);
+        } else {
+            return None;
+        }
+        Some(self.guard(hold, false))
+    }
+
+    #[cold]
     fn take(&self, wait: Wait, flagged: Flagged) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        if let Some(mine) = self.lock.mine()
-            && self.owner.load(Relaxed) == token(mine)
-        {
-            return self.take_again(mine);
+        let mine = self.lock.hold()?;
+        if self.owner.load(Relaxed) == token(mine) {
+            return match self.at_once() {
+                Some(guard) => Ok(Acquired::Clean(guard)),
+                None => Err(self.explain_depth()),
+            };
         }
         let (hold, grant) = self.lock.take(wait, flagged)?;
-        self.owner.store(token(hold), Relaxed);
-        self.depth.store(1, Relaxed);
+        self.settle_in(hold);
         Ok(Acquired::of(self.guard(hold, grant.is_in_doubt()), grant))
     }
 
-    /// Only this thread writes its own token there, so it has the lock.
-    fn take_again(&self, hold: Hold) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        let depth = self.depth.load(Relaxed);
-        if depth == u32::MAX {
-            let address = std::ptr::from_ref(self).addr();
-            return Err(lock::error(ErrorKind::OutOfResources, address)
-                .detail("this thread has taken it as often as can be counted"));
-        }
-        self.depth.store(depth + 1, Relaxed);
-        Ok(Acquired::Clean(self.guard(hold, false)))
+    /// Writes down which thread has the lock now.
+    #[inline]
+    fn settle_in(&self, hold: Hold) {
+        self.owner.store(token(hold), Relaxed);
+        self.depth.store(1, Relaxed);
     }
 
+    #[cold]
+    fn explain_depth(&self) -> Error {
+        lock::error(ErrorKind::OutOfResources, std::ptr::from_ref(self).addr())
+            .detail("this thread has taken it as often as can be counted")
+    }
+
+    #[inline]
     fn guard(&self, hold: Hold, in_doubt: bool) -> RecursiveMutexGuard<'_, T> {
         RecursiveMutexGuard {
             mutex: self,
@@ -156,6 +188,7 @@ impl<T> RecursiveMutex<T> {
         }
     }
 
+    #[inline]
     fn give(&self, hold: Hold, in_doubt: bool) {
         // In a forked child, or if somebody has scribbled there.
         if self.owner.load(Relaxed) != token(hold) || !hold.is_of_this_process() {
@@ -238,6 +271,7 @@ impl<T> Held for RecursiveMutexGuard<'_, T> {
 }
 
 impl<T> Drop for RecursiveMutexGuard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         let panicked = !self.panicking && std::thread::panicking();
         self.mutex.give(self.hold, self.in_doubt || panicked);
