@@ -79,9 +79,13 @@ fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
             ),
         ));
     }
-    let layout = match &input.data {
-        Data::Struct(data) => structs::layout(input, data, &attributes)?,
-        Data::Enum(data) => enums::layout(input, data, &attributes)?,
+    let krate = &attributes.krate;
+    let (layout, writes_unchecked) = match &input.data {
+        Data::Struct(data) => (
+            structs::layout(input, data, &attributes)?,
+            structs::writes_unchecked(data, krate),
+        ),
+        Data::Enum(data) => (enums::layout(input, data, &attributes)?, quote!(false)),
         Data::Union(data) => {
             return Err(Error::new_spanned(
                 data.union_token,
@@ -93,7 +97,6 @@ fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
         }
     };
 
-    let krate = &attributes.krate;
     let name = &input.ident;
     let generics = with_bounds(&input.generics, krate);
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
@@ -108,6 +111,7 @@ fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
         // SAFETY: the code in `LAYOUT` does not compile unless it is so.
         unsafe impl #impl_generics #krate::layout::ShmSafe for #name #type_generics #where_clause {
             const LAYOUT: &'static #krate::layout::Layout = #layout;
+            const WRITES_UNCHECKED: bool = #writes_unchecked;
         }
         #now
     })

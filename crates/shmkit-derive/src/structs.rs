@@ -78,6 +78,25 @@ pub(crate) fn layout(
     }})
 }
 
+/// The expression for whether one of the fields is written to without a check.
+pub(crate) fn writes_unchecked(data: &DataStruct, krate: &Path) -> TokenStream {
+    let fields = data.fields.iter().map(|field| {
+        let element = element_of(&field.ty);
+        quote_spanned!(element.span()=> <#element as #krate::layout::ShmSafe>::WRITES_UNCHECKED)
+    });
+    quote!(false #(|| #fields)*)
+}
+
+/// What an array is made of in the end; anything else is made of itself.
+fn element_of(ty: &Type) -> &Type {
+    match ty {
+        Type::Array(array) => element_of(&array.elem),
+        Type::Group(group) => element_of(&group.elem),
+        Type::Paren(paren) => element_of(&paren.elem),
+        _ => ty,
+    }
+}
+
 /// The expression for the layout of a field. Arrays are taken apart, so that an error is about the
 /// element's type.
 fn layout_of(ty: &Type, krate: &Path) -> TokenStream {

@@ -262,8 +262,8 @@ impl Layout {
         layout
     }
 
-    /// A primitive that synchronises processes, with its words and what it protects. What is in no
-    /// field is not for other programs to know.
+    /// A primitive that synchronises processes, with its words and what it protects, which is the
+    /// field called `data` or `value`. What is in no field is not for other programs to know.
     ///
     /// # Panics
     /// As [`structure`](Self::structure), but for gaps, which are allowed.
@@ -377,7 +377,7 @@ impl Layout {
         text::write(self, out)
     }
 
-    /// Are there atomics that a reader of the type gets at? Words of a primitive do not count.
+    /// Are there atomics that a reader of the type gets at? The words of a primitive do not count.
     pub(super) const fn has_bare_atomics(&self) -> bool {
         match self.kind {
             Kind::Unit | Kind::Scalar(_) | Kind::Enum { .. } => false,
@@ -386,10 +386,10 @@ impl Layout {
             Kind::Composite { role, fields, .. } => {
                 let mut i = 0;
                 while i < fields.len() {
-                    let layout = fields[i].layout;
-                    let own_word =
-                        matches!(role, Role::Sync) && matches!(layout.kind, Kind::Atomic(_));
-                    if !own_word && layout.has_bare_atomics() {
+                    let Field { name, layout, .. } = fields[i];
+                    let is_own = matches!(role, Role::Sync)
+                        && !matches!(name.as_bytes(), b"data" | b"value");
+                    if !is_own && layout.has_bare_atomics() {
                         return true;
                     }
                     i += 1;

@@ -9,8 +9,9 @@
     reason = "the promise that a type may lie in shared memory"
 )]
 
-// The implementations here are `do_not_recommend`: the compiler would list the first few it knows of
-// under each error, which the note on the trait says better.
+// Most implementations are `do_not_recommend`: under each error the compiler lists the first few that
+// are not, which the note on the trait says better. (Those of types around a `T` without a bound are
+// not, or the error would no longer be about the `T`.)
 mod atomics;
 #[doc(hidden)]
 pub mod check;
@@ -29,7 +30,8 @@ pub use shmkit_derive::ShmSafe;
 /// which proves it.
 ///
 /// Ready to use are the integers from `u8` to `i64`, `f32`, `f64`, `bool`, arrays of what is
-/// `ShmSafe`, the atomics of a fixed size, and what [`typed`](crate::typed) has.
+/// `ShmSafe`, the atomics of a fixed size, and what [`typed`](crate::typed) and
+/// [`sync`](crate::sync) have.
 ///
 /// Not among them, besides everything that holds a pointer: `usize` and `isize` (32-bit and 64-bit
 /// processes may share a segment), `u128` and `i128` (compilers disagree about their alignment),
@@ -41,7 +43,7 @@ pub use shmkit_derive::ShmSafe;
 ///
 /// * **Fixed layout.** [`LAYOUT`](Self::LAYOUT) describes its bytes, which are the same for 32-bit
 ///   and 64-bit processes, each C library and each compiler: `repr(C)`, and no padding (whose bytes
-///   would be undefined, and a leak of this process's memory).
+///   would be undefined, and show others what this process had there).
 /// * **Means the same everywhere.** No pointer, no reference, nothing that counts for one process
 ///   only (a descriptor, a thread id), also not as an integer that `unsafe` code trusts.
 /// * **No `Drop` glue.** Nobody could say which process is to run it.
@@ -54,7 +56,7 @@ pub use shmkit_derive::ShmSafe;
     label = "not `ShmSafe`",
     note = "for a struct or an enum of your own, add `#[derive(shmkit::ShmSafe)]` to it",
     note = "the locks of `std` are for one process; so is what holds a pointer",
-    note = "integers of a fixed size, `f32`, `f64`, `bool`, arrays, fixed-size atomics and the types in `shmkit::typed` are `ShmSafe`"
+    note = "integers of a fixed size, `f32`, `f64`, `bool`, arrays, fixed-size atomics and the types in `shmkit::typed` and `shmkit::sync` are `ShmSafe`"
 )]
 pub unsafe trait ShmSafe: Send + Sync + Sized + 'static {
     /// What its bytes are.
@@ -63,9 +65,40 @@ pub unsafe trait ShmSafe: Send + Sync + Sized + 'static {
     /// Can safe code write to it through `&T`, without shmkit having a say?
     ///
     /// Such a type cannot be given out from read-only memory, where the write would be a crash. It
-    /// is so for the atomics, and for what contains them; our own primitives look first.
+    /// is so for the atomics, and for what contains them; our own primitives look first. By hand
+    /// write it only where the layout says too much: a lock that gives nothing out from read-only
+    /// memory may hold atomics.
     const WRITES_UNCHECKED: bool = Self::LAYOUT.has_bare_atomics();
 
     /// [`Layout::hash`] of it, computed by the compiler.
     const LAYOUT_HASH: u64 = Self::LAYOUT.hash();
+}
+
+#[cfg(all(test, feature = "derive"))]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    /// Looks before it writes, which its layout does not say.
+    #[repr(transparent)]
+    struct Lock(AtomicU32);
+
+    // SAFETY: an atomic.
+    unsafe impl ShmSafe for Lock {
+        const LAYOUT: &'static Layout = AtomicU32::LAYOUT;
+        const WRITES_UNCHECKED: bool = false;
+    }
+
+    #[derive(ShmSafe)]
+    #[repr(C)]
+    struct Around<T>([[T; 2]; 2], u32);
+
+    #[test]
+    fn what_a_type_says_of_its_writes_counts_for_what_holds_it() {
+        const { assert!(!Around::<Lock>::WRITES_UNCHECKED) };
+        const { assert!(!<[Around<Lock>; 3]>::WRITES_UNCHECKED) };
+        const { assert!(Around::<AtomicU32>::WRITES_UNCHECKED) };
+        const { assert!(Around::<Around<AtomicU32>>::WRITES_UNCHECKED) };
+    }
 }

@@ -246,6 +246,12 @@ mod tests {
         const WORDS: &[Field] = &[Field::new("word", 0, AtomicU32::LAYOUT)];
         let lock = Layout::sync("Mutex", 1, 4, 4, WORDS);
         assert!(!lock.has_bare_atomics());
+        const AROUND: &[Field] = &[
+            Field::new("slots", 0, <[AtomicU32; 2]>::LAYOUT),
+            Field::new("value", 8, AtomicU32::LAYOUT),
+        ];
+        let cell = Layout::sync("OnceCell", 1, 12, 4, AROUND);
+        assert!(cell.has_bare_atomics(), "of what it gives out");
         assert!(Layout::structure("Words", 1, 4, 4, WORDS).has_bare_atomics());
         assert!(CAMERA.has_bare_atomics());
         assert!(!MODE.has_bare_atomics());

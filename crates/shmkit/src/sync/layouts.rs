@@ -26,6 +26,7 @@ macro_rules! primitives {
     ($($type:ident: $first:literal, $second:literal;)*) => {$(
         // SAFETY: `repr(C)`, two words that are only used as atomics and mean the same in every
         // process; any bits are values. No pointers, no `Drop`.
+        #[diagnostic::do_not_recommend]
         unsafe impl ShmSafe for $type {
             const LAYOUT: &'static Layout = &Layout::sync(
                 stringify!($type),
@@ -64,6 +65,7 @@ unsafe impl<T: ShmSafe> ShmSafe for Mutex<T> {
             Field::new("data", Self::DATA, T::LAYOUT),
         ],
     );
+    const WRITES_UNCHECKED: bool = false; // No guard comes of read-only memory.
 }
 
 // SAFETY: as for `Mutex`; a thread's number is only compared by the process that has the lease
@@ -84,6 +86,7 @@ unsafe impl<T: ShmSafe> ShmSafe for RecursiveMutex<T> {
             Field::new("data", Self::DATA, T::LAYOUT),
         ],
     );
+    const WRITES_UNCHECKED: bool = false; // No guard comes of read-only memory.
 }
 
 /// One line of slots for readers.
@@ -108,6 +111,7 @@ unsafe impl<T: ShmSafe, const LINES: usize> ShmSafe for RwLock<T, LINES> {
             Field::new("data", Self::DATA, T::LAYOUT),
         ],
     );
+    const WRITES_UNCHECKED: bool = false; // No guard comes of read-only memory.
 }
 
 // SAFETY: `repr(C)`: a `Once`, and a value that is written once by the one whose turn it is. Until
@@ -135,4 +139,8 @@ const _: () = {
     assert!(RecursiveMutex::<u64>::DATA == 32);
     assert!(RwLock::<u64>::DATA == 32 + 4 * 64);
     assert!(OnceCell::<u64>::VALUE == 8);
+    // What a cell holds is given out from read-only memory, too.
+    assert!(!OnceCell::<u64>::WRITES_UNCHECKED);
+    assert!(OnceCell::<std::sync::atomic::AtomicU64>::WRITES_UNCHECKED);
+    assert!(!Mutex::<std::sync::atomic::AtomicU64>::WRITES_UNCHECKED);
 };
