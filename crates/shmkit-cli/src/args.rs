@@ -7,6 +7,7 @@ mod events;
 mod holders;
 mod ls;
 mod reap;
+mod serve;
 mod time;
 mod wait;
 
@@ -28,6 +29,7 @@ pub(crate) use events::Events;
 pub(crate) use holders::Holders;
 pub(crate) use ls::Ls;
 pub(crate) use reap::Reap;
+pub(crate) use serve::Serve;
 pub(crate) use wait::Wait;
 
 const AFTER_HELP: &str = "\
@@ -131,6 +133,7 @@ pub(crate) enum Command {
     Wait(Wait),
     Events(Events),
     Doctor(Doctor),
+    Serve(Serve),
     Completions(Completions),
     Man(Man),
 }

@@ -8,7 +8,9 @@ mod columns;
 mod commands;
 mod failure;
 mod hex;
+mod http;
 mod key;
+mod metrics;
 mod output;
 mod progress;
 mod signals;
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Wait(args) => commands::wait::run(args),
         Command::Events(args) => commands::events::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
+        Command::Serve(args) => commands::serve::run(args),
         Command::Completions(args) => commands::completions::run(args),
         Command::Man(args) => commands::man::run(args),
     };

@@ -18,6 +18,7 @@ pub(crate) mod put;
 mod reading;
 pub(crate) mod reap;
 pub(crate) mod rm;
+pub(crate) mod serve;
 pub(crate) mod wait;
 
 use std::process::ExitCode;

@@ -9,5 +9,6 @@ mod keys;
 mod listing;
 mod locking;
 mod segments;
+mod serve;
 mod support;
 mod watching;

@@ -1,0 +1,168 @@
+//! `serve --metrics`.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+
+use shmkit_testkit::{PATIENCE, Scratch, deadline, unique_name};
+
+use crate::support::{Holding, Key, run, shmkit};
+
+fn ask(mut connection: impl Read + Write, request: &str) -> String {
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+const GET: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// A server on any port, and where it is.
+fn on_port() -> (Holding, String) {
+    let (server, line) = Holding::start(shmkit(&["serve", "--metrics", "127.0.0.1:0"]));
+    let address = line
+        .strip_prefix("http://")
+        .and_then(|rest| rest.strip_suffix("/metrics"));
+    (
+        server,
+        address.unwrap_or_else(|| panic!("{line}")).to_owned(),
+    )
+}
+
+/// The value of a metric whose labels contain this.
+fn value(page: &str, metric: &str, label: &str) -> Option<f64> {
+    let line = page
+        .lines()
+        .find(|line| line.starts_with(metric) && line.contains(label))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn segments_are_served_as_metrics() {
+    let _watch = deadline(PATIENCE * 3);
+    let key = Key::named(format!("{}\"\\", unique_name()));
+    let (_holder, _) = Holding::start(shmkit(&["create", &key.text, "64K", "--hold"]));
+    let (server, address) = on_port();
+    let answer = ask(TcpStream::connect(&address).unwrap(), GET);
+    let (head, page) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(
+        head.contains("Content-Type: text/plain; version=0.0.4"),
+        "{head}"
+    );
+    assert!(
+        head.contains(&format!("Content-Length: {}", page.len())),
+        "{head}"
+    );
+    // Quotes and backslashes are escaped.
+    let label = format!(
+        "key=\"{}\"",
+        key.text.replace('\\', "\\\\").replace('"', "\\\"")
+    );
+    assert_eq!(
+        value(page, "shmkit_segment_size_bytes{", &label),
+        Some(65536.0),
+        "{page}"
+    );
+    assert_eq!(value(page, "shmkit_segment_attached{", &label), Some(1.0));
+    assert!(value(page, "shmkit_segment_created_seconds{", &label).unwrap() > 1.6e9);
+    assert!(value(page, "shmkit_segments{", "type=\"posix\",state=\"live\"").unwrap() >= 1.0);
+    assert!(value(page, "shmkit_shm_size_bytes", "").unwrap() > 0.0);
+    for line in page.lines().filter(|line| !line.starts_with('#')) {
+        let value = line.rsplit(' ').next().unwrap();
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+        let name = line.split(['{', ' ']).next().unwrap();
+        assert!(page.contains(&format!("# TYPE {name} gauge\n")), "{line}");
+    }
+    server.signal("TERM");
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn other_requests_are_refused() {
+    let _watch = deadline(PATIENCE * 3);
+    let (_server, address) = on_port();
+    let status = |request: &str| {
+        let answer = ask(TcpStream::connect(&address).unwrap(), request);
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), "404");
+    assert_eq!(status("DELETE /metrics HTTP/1.1\r\n\r\n"), "405");
+    assert_eq!(status("\x16\x03\x01\r\n\r\n"), "400");
+    assert_eq!(
+        status(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(8192))),
+        "400"
+    );
+    let head = ask(
+        TcpStream::connect(&address).unwrap(),
+        "HEAD /metrics HTTP/1.1\r\n\r\n",
+    );
+    assert!(
+        head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"),
+        "{head}"
+    );
+}
+
+#[test]
+fn silent_clients_keep_nobody_for_long() {
+    let _watch = deadline(PATIENCE * 3);
+    let (server, address) = on_port();
+    let connect = || TcpStream::connect(&address).unwrap();
+    let silent: Vec<TcpStream> = (0..8).map(|_| connect()).collect();
+    // They are accepted in their order.
+    let busy = ask(connect(), GET);
+    assert!(busy.starts_with("HTTP/1.1 503"), "{busy}");
+    drop(silent);
+    while !ask(connect(), GET).starts_with("HTTP/1.1 200") {}
+    let mut last = connect();
+    last.write_all(b"GET /met").unwrap();
+    // It says no more, and is left after some seconds.
+    let mut answer = Vec::new();
+    assert_eq!(last.read_to_end(&mut answer).unwrap(), 0);
+    server.signal("INT");
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn a_socket_has_its_mode_and_goes_with_its_server() {
+    let _watch = deadline(PATIENCE * 3);
+    let scratch = Scratch::new();
+    let path = scratch.join("socket");
+    let address = format!("unix:{}", path.display());
+    let serve = || shmkit(&["serve", "--metrics", &address, "--mode", "660"]);
+    let (mut killed, line) = Holding::start(serve());
+    assert_eq!(line, address);
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o660
+    );
+    run(&["serve", "--metrics", &address]).failed(2, &["cannot serve on", &address, "in use"]);
+    killed.kill();
+    assert!(path.exists());
+    // Nobody answers there any more, so it is taken over.
+    let (server, _) = Holding::start(serve());
+    let answer = ask(UnixStream::connect(&path).unwrap(), GET);
+    assert!(answer.contains("shmkit_build_info"), "{answer}");
+    server.signal("TERM");
+    assert_eq!(server.end(), Some(0));
+    assert!(!path.exists());
+    fs::write(&path, "a file").unwrap();
+    run(&["serve", "--metrics", &address]).failed(2, &["in use"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "a file");
+}
+
+#[test]
+fn nobody_else_is_served() {
+    for wrong in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80", "unix:", "9782"] {
+        let said = run(&["serve", "--metrics", wrong]);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(
+            said.stderr.contains("loopback")
+                || said.stderr.contains("unix:PATH")
+                || said.stderr.contains("empty"),
+            "{said:?}"
+        );
+    }
+}
