@@ -76,6 +76,11 @@ mod sys;
 pub mod typed;
 pub mod watch;
 
+/// Where a process dies, in the build for the tests that make it.
+#[cfg(all(shmkit_fault_points, not(loom)))]
+#[doc(hidden)]
+pub use atomic::counting as fault;
+
 pub use backend::{Detached, FsKind, InUse, Lifetime, Medium, Origin, Owners, Seals, Wish};
 pub use error::{Error, ErrorKind, Op, Result};
 pub use layout::ShmSafe;

@@ -32,6 +32,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::attachment;
 use super::memory::{self, Pages, Window};
+use crate::atomic::fault_point;
 use crate::mapping::Access;
 
 /// Counts the forks between this process and the first one: a handle to something that a child
@@ -239,6 +240,7 @@ impl Record {
         // SAFETY: the ledger names an aligned word in this mapping, which is writable and lives
         // as long as the record; all that touch the word use atomics.
         let counter = unsafe { AtomicU32::from_ptr(word) };
+        fault_point();
         Some(counter.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
     }
 
