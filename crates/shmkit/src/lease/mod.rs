@@ -119,6 +119,9 @@ pub(crate) fn explain(why: NoLease, op: Op) -> Error {
             .detail("it does not lie in an attached segment that can tell who is alive")
             .hint("put it into a POSIX, memfd or file segment"),
         NoLease::ReadOnly => Error::new(op, ErrorKind::ReadOnly).hint("attach it read-write"),
+        NoLease::Private => Error::new(op, ErrorKind::Unsupported)
+            .detail("the segment is attached copy-on-write: nobody else would see it locked")
+            .hint("attach it without `copy_on_write`"),
         NoLease::UsedUp => Error::new(op, ErrorKind::OutOfResources)
             .detail("the segment has given out all its leases")
             .hint("make the segment anew"),

@@ -51,7 +51,7 @@ pub(super) fn of_lease(address: usize, number: u32, held_for: Option<Duration>) 
     let is_mine = lease::of(address).is_ok_and(|mine| mine == number);
     let (pid, seen) = match is_mine {
         true => (Some(std::process::id()), Some(identity().program)),
-        false => match attachment::holder(address, number) {
+        false => match attachment::holder(address, number, said.map(|member| member.pid)) {
             Some(process) => (Some(process.pid), Some(process.program)),
             None => (None, None),
         },

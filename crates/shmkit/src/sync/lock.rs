@@ -259,15 +259,13 @@ impl Lock {
             Wait::No => ErrorKind::WouldBlock,
             _ => ErrorKind::TimedOut,
         };
+        let time = begun.elapsed().as_secs_f64();
         let held = match wait {
             // A try must be quick: who it is costs a look at all processes.
             Wait::No => "it is held".to_owned(),
             _ => {
                 let holder = holder::of_lease(self.address(), holder, self.held_for(holder));
-                format!(
-                    "timed out after {:.3} s, held by {holder}",
-                    begun.elapsed().as_secs_f64()
-                )
+                format!("timed out after {time:.3} s, held by {holder}")
             }
         };
         error(kind, self.address()).detail(held)

@@ -38,6 +38,7 @@ pub(crate) mod attachment {
     pub(crate) enum NoLease {
         Nowhere,
         ReadOnly,
+        Private,
         UsedUp,
         Os(io::Error),
     }
@@ -72,7 +73,7 @@ pub(crate) mod attachment {
         None
     }
 
-    pub(crate) fn holder(_: usize, _: u32) -> Option<Holder> {
+    pub(crate) fn holder(_: usize, _: u32, _: Option<u32>) -> Option<Holder> {
         None
     }
 }

@@ -40,6 +40,8 @@ pub(crate) enum NoLease {
     /// It lies in no segment that is attached by a descriptor.
     Nowhere,
     ReadOnly,
+    /// What is written there, nobody else sees.
+    Private,
     /// The counter has come to its end.
     UsedUp,
     Os(io::Error),
@@ -51,8 +53,7 @@ pub(crate) fn lease(address: usize) -> Result<Leased, NoLease> {
     fork::at(address, |record| {
         let window = record.window();
         let (lease, is_new) = match (record.slot(), window.access) {
-            // What is written there, nobody else sees.
-            _ if window.private => return Err(NoLease::Nowhere),
+            _ if window.private => return Err(NoLease::Private),
             (_, Access::ReadOnly) => return Err(NoLease::ReadOnly),
             (0, Access::ReadWrite) => (take(record)?, true),
             (lease, Access::ReadWrite) => (lease, false),
@@ -70,9 +71,9 @@ pub(crate) fn lease(address: usize) -> Result<Leased, NoLease> {
 /// The caller has the registry, so no other thread takes one at the same time.
 fn take(record: &fork::Record) -> Result<u32, NoLease> {
     for _ in 0..TRIES {
-        let lease = match record.count_on() {
-            Some(number @ 1..=MOST) => number,
-            Some(_) => return Err(NoLease::UsedUp),
+        let lease = match record.count_on(MOST) {
+            Some(0) => return Err(NoLease::UsedUp),
+            Some(number) => number,
             None => random().map_err(NoLease::Os)?,
         };
         let byte = LEASES + u64::from(lease);
@@ -137,14 +138,16 @@ pub(crate) fn name(address: usize) -> Option<String> {
     fork::at(address, |record| Some(record.ledger()?.name.clone()))?
 }
 
-/// The process that has a lease; `None` if it cannot be seen from here.
-pub(crate) fn holder(address: usize, number: u32) -> Option<Holder> {
+/// The process that has a lease, likely that one; `None` if it cannot be seen from here.
+pub(crate) fn holder(address: usize, number: u32, likely: Option<u32>) -> Option<Holder> {
     let file = fork::at(address, |record| super::file::status(record.fd()))?.ok()?;
     let byte = LEASES + u64::from(number);
-    let holders = process::holders_of(file.id).ok()?.found;
-    holders
-        .into_iter()
-        .find(|holder| holder.locks.contains(&byte))
+    let has_it = |holder: &Holder| holder.locks.contains(&byte);
+    let likely = likely.and_then(|pid| process::holder_with_pid(pid, file.id).ok()?);
+    likely.filter(has_it).or_else(|| {
+        let holders = process::holders_of(file.id).ok()?.found;
+        holders.into_iter().find(has_it)
+    })
 }
 
 /// Gives a lease back explicitly: a child that has not reached its exec yet may keep the

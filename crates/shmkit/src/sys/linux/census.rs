@@ -58,8 +58,6 @@ pub(crate) struct Seen {
     pub(crate) written: bool,
     /// A way to it.
     pub(crate) door: Door,
-    /// Where a process has its first bytes, readable: the pid and the address.
-    pub(crate) start: Option<(u32, u64)>,
     pub(crate) uses: Vec<Use>,
 }
 
@@ -261,13 +259,9 @@ impl Taker {
                         start: mapping.start,
                         end: mapping.end,
                     },
-                    start: None,
                     uses: Vec::new(),
                 }
             });
-            if mapping.reads && mapping.offset == 0 {
-                seen.start.get_or_insert((pid, mapping.start));
-            }
             seen.end = seen.end.max(mapping.offset + (mapping.end - mapping.start));
             seen.written |= mapping.writes && mapping.is_shared;
             let this = seen.use_by(pid);
@@ -327,7 +321,6 @@ impl Taker {
                     end: 0,
                     written: false,
                     door: Door::Descriptor { pid, number },
-                    start: None,
                     uses: Vec::new(),
                 }
             });

@@ -16,7 +16,7 @@
 //! take the other for dead or gone.
 #![expect(unsafe_code, reason = "pthread_atfork, and re-mapping in the child")]
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::marker::PhantomData;
@@ -32,7 +32,6 @@ use rustix::fs::{Mode, OFlags};
 
 use super::attachment;
 use super::memory::{self, Pages, Window};
-use crate::atomic::fault_point;
 use crate::mapping::Access;
 
 /// Counts the forks between this process and the first one: a handle to something that a child
@@ -233,15 +232,17 @@ impl Record {
         let _ = self.ledger.set(ledger);
     }
 
-    /// The next number of the segment's counter; `None` if it has none.
-    pub(super) fn count_on(&self) -> Option<u32> {
+    /// The next number of the segment's counter, which stops at `most`: then 0. `None` if there is
+    /// no counter.
+    pub(super) fn count_on(&self, most: u32) -> Option<u32> {
         let word = self.base() + self.ledger()?.counter;
         let word = ptr::with_exposed_provenance_mut(word);
         // SAFETY: the ledger names an aligned word in this mapping, which is writable and lives
         // as long as the record; all that touch the word use atomics.
         let counter = unsafe { AtomicU32::from_ptr(word) };
-        fault_point();
-        Some(counter.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
+        let next = |last| (last < most).then(|| last + 1);
+        let counted = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        Some(counted.map_or(0, |last| last + 1))
     }
 
     fn prepare(&self) {
@@ -300,20 +301,31 @@ static STEADY: RwLock<()> = RwLock::new(());
 /// registered.
 pub(crate) struct Steady(PhantomData<*const ()>);
 
+/// What a thread keeps of its own. `ManuallyDrop`, so that it has no destructor, and is still there
+/// when a thread that ends drops a segment that it kept in a `thread_local`.
+type Kept<T> = Cell<Option<ManuallyDrop<T>>>;
+
+/// Both locks: a child that was born while another thread had one of them would wait for it for
+/// ever.
+type Forking = (
+    RwLockWriteGuard<'static, ()>,
+    MutexGuard<'static, BTreeMap<usize, Arc<Record>>>,
+);
+
 thread_local! {
     /// How many [`Steady`] this thread has, with the lock that the first one took: a thread that
     /// took a read lock twice could block itself when a fork waits in between.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    static HELD: RefCell<Option<RwLockReadGuard<'static, ()>>> = const { RefCell::new(None) };
+    static HELD: Kept<RwLockReadGuard<'static, ()>> = const { Cell::new(None) };
     /// The forking thread holds this between the handlers.
-    static FORKING: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
+    static FORKING: Kept<Forking> = const { Cell::new(None) };
 }
 
 /// See [`Steady`]. May be nested.
 pub(crate) fn steady() -> Steady {
     if DEPTH.replace(DEPTH.get() + 1) == 0 {
         let held = STEADY.read().unwrap_or_else(PoisonError::into_inner);
-        HELD.set(Some(held));
+        HELD.set(Some(ManuallyDrop::new(held)));
     }
     Steady(PhantomData)
 }
@@ -322,7 +334,7 @@ impl Drop for Steady {
     fn drop(&mut self) {
         DEPTH.set(DEPTH.get() - 1);
         if DEPTH.get() == 0 {
-            HELD.take();
+            drop(HELD.take().map(ManuallyDrop::into_inner));
         }
     }
 }
@@ -339,23 +351,26 @@ pub(crate) fn install() {
 }
 
 extern "C" fn before() {
-    let guard = STEADY.write().unwrap_or_else(PoisonError::into_inner);
-    FORKING.set(Some(guard));
-    records().values().for_each(|record| record.prepare());
+    let steady = STEADY.write().unwrap_or_else(PoisonError::into_inner);
+    let records = records();
+    records.values().for_each(|record| record.prepare());
+    FORKING.set(Some(ManuallyDrop::new((steady, records))));
+}
+
+/// Gives back what [`before`] took, after a look at each user.
+fn after(look: impl Fn(&Record)) {
+    if let Some(forking) = FORKING.take() {
+        let (_steady, records) = ManuallyDrop::into_inner(forking);
+        records.values().for_each(|record| look(record));
+    }
 }
 
 extern "C" fn in_parent() {
-    records()
-        .values()
-        .for_each(|record| drop(record.take_spare()));
-    FORKING.take();
+    after(|record| drop(record.take_spare()));
 }
 
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     EPOCH.fetch_add(1, Ordering::Relaxed);
-    records()
-        .values()
-        .for_each(|record| record.become_own_user());
-    FORKING.take();
+    after(Record::become_own_user);
 }

@@ -49,6 +49,11 @@ pub(crate) fn holders_of(file: FileId) -> io::Result<Holders> {
     Ok(Holders { found, complete })
 }
 
+/// How one process has the file; `None` if it has not.
+pub(crate) fn holder_with_pid(pid: u32, file: FileId) -> io::Result<Option<Holder>> {
+    look_at(&Process::new(pid)?, file)
+}
+
 impl Holder {
     fn add(&mut self, mapping: &Mapping<'_>) {
         self.mappings += 1;
