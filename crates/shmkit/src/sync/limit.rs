@@ -35,12 +35,18 @@ impl Limit {
 #[derive(Debug)]
 pub(crate) struct Watch {
     slice: Duration,
-    since: Instant,
+    since: Option<Instant>,
 }
 
 impl Watch {
     pub(crate) fn every(slice: Duration) -> Self {
-        let since = Instant::now();
+        let since = Some(Instant::now());
+        Self { slice, since }
+    }
+
+    /// For the first time at once.
+    pub(crate) fn now_and_every(slice: Duration) -> Self {
+        let since = None;
         Self { slice, since }
     }
 
@@ -48,9 +54,9 @@ impl Watch {
     #[cfg(not(loom))]
     pub(crate) fn is_over(&mut self) -> bool {
         let now = Instant::now();
-        let is_over = now - self.since >= self.slice;
+        let is_over = self.since.is_none_or(|since| now - since >= self.slice);
         if is_over {
-            self.since = now;
+            self.since = Some(now);
         }
         is_over
     }

@@ -5,6 +5,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use super::holder::LockHolder;
@@ -71,6 +72,10 @@ pub struct Mutex<T> {
 
 // SAFETY: the lock gives the data to one thread at a time, of whichever process, as with std's.
 unsafe impl<T: Send> Sync for Mutex<T> {}
+
+// As std's: what a panic left half-changed is poisoned.
+impl<T> UnwindSafe for Mutex<T> {}
+impl<T> RefUnwindSafe for Mutex<T> {}
 
 impl<T> Mutex<T> {
     /// Where the data are, in bytes from the beginning.

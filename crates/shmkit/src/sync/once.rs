@@ -8,6 +8,7 @@ use std::cell::UnsafeCell;
 use std::convert::Infallible;
 use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use super::holder::{self, LockHolder};
@@ -15,7 +16,7 @@ use super::limit::Limit;
 use super::lock::{self, DEFAULT_TIMEOUT, Wait};
 use super::peers::Process;
 use super::word::{Flagged, Refusal, Word};
-use crate::atomic::{AtomicU32, fault_point};
+use crate::atomic::AtomicU32;
 use crate::error::{ErrorKind, Op, Result};
 use crate::lease;
 
@@ -149,8 +150,8 @@ impl Once {
                     Wait::No => ErrorKind::WouldBlock,
                     _ => ErrorKind::TimedOut,
                 };
-                let who = holder::of_lease(address, holder, None);
                 let time = begun.elapsed().as_secs_f64();
+                let who = holder::of_lease(address, holder, None);
                 let detail = format!("not done after {time:.3} s, {who} is at it");
                 Err(lock::error(kind, address).detail(detail))
             }
@@ -184,21 +185,21 @@ impl Once {
     pub(crate) fn wait_until_done(&self, limit: Limit) -> Result<(), Undone> {
         let address = std::ptr::from_ref(self).addr();
         loop {
+            let holder = self
+                .word
+                .holder()
+                .filter(|&holder| lease::is_alive(address, holder));
+            // Only now: whoever was at it may have finished, and left, meanwhile.
             if self.is_done() {
                 return Ok(());
             }
-            let holder = self.word.holder();
-            let left = match (holder, limit.left(POLL)) {
-                (Some(holder), _) if !lease::is_alive(address, holder) => {
-                    return Err(Undone::Abandoned);
-                }
-                (None, _) => return Err(Undone::Abandoned),
-                (Some(holder), None) => {
-                    return Err(Undone::Busy(holder::of_lease(address, holder, None)));
-                }
-                (Some(_), Some(left)) => left,
+            let Some(holder) = holder else {
+                return Err(Undone::Abandoned);
             };
-            self.word.wait_for_change(left);
+            match limit.left(POLL) {
+                Some(left) => self.word.wait_for_change(left),
+                None => return Err(Undone::Busy(holder::of_lease(address, holder, None))),
+            }
         }
     }
 }
@@ -263,6 +264,10 @@ pub struct OnceCell<T> {
 // SAFETY: one thread makes the value and hands it over (`Send`); then all have `&T` (`Sync`).
 unsafe impl<T: Send + Sync> Sync for OnceCell<T> {}
 
+// As std's `OnceLock`: a panic leaves no value.
+impl<T: UnwindSafe> UnwindSafe for OnceCell<T> {}
+impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceCell<T> {}
+
 impl<T> Default for OnceCell<T> {
     fn default() -> Self {
         Self::new()
@@ -318,7 +323,6 @@ impl<T> OnceCell<T> {
     ) -> Result<Result<&T, E>> {
         let made = self.once.try_call(Wait::For(limit), || {
             let value = make()?;
-            fault_point();
             // SAFETY: it is this thread's turn, and nobody reads before it is over.
             unsafe { self.value.get().cast::<T>().write(value) };
             Ok(())

@@ -8,6 +8,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,10 @@ pub struct RecursiveMutex<T> {
 
 // SAFETY: the data are only reached by the thread that holds the lock, as with a `Mutex`.
 unsafe impl<T: Send> Sync for RecursiveMutex<T> {}
+
+// What a panic left half-changed is poisoned.
+impl<T> UnwindSafe for RecursiveMutex<T> {}
+impl<T> RefUnwindSafe for RecursiveMutex<T> {}
 
 impl<T> RecursiveMutex<T> {
     /// Where the data are, in bytes from the beginning.

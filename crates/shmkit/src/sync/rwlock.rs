@@ -5,6 +5,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
@@ -66,6 +67,10 @@ pub struct RwLock<T, const LINES: usize = 4> {
 
 // SAFETY: the lock gives the data to one writer or to readers, as std's does.
 unsafe impl<T: Send + Sync, const LINES: usize> Sync for RwLock<T, LINES> {}
+
+// As std's: what a panic left half-changed is poisoned.
+impl<T, const LINES: usize> UnwindSafe for RwLock<T, LINES> {}
+impl<T, const LINES: usize> RefUnwindSafe for RwLock<T, LINES> {}
 
 impl<T, const LINES: usize> RwLock<T, LINES> {
     /// Where the data are, in bytes from the beginning.
@@ -184,11 +189,13 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
             Some(seat) if !self.lock.is_held() => seat,
             seat => self.take_seat_slowly(seat, hold, wait)?,
         };
+        // In this order: a reader that gives up on a dead writer's data first sets the one, then
+        // clears the other.
+        let grant = self.grant();
         if self.lock.is_poisoned() {
             self.readers.leave(seat);
             return Err(self.lock.explain_poison());
         }
-        let grant = self.grant();
         let guard = RwLockReadGuard {
             lock: self,
             hold,
@@ -339,7 +346,7 @@ pub struct RwLockReadGuard<'a, T, const LINES: usize> {
 impl<T, const LINES: usize> Held for RwLockReadGuard<'_, T, LINES> {
     fn mark_recovered(&mut self) {
         self.in_doubt = false;
-        self.lock.inside.store(0, Relaxed);
+        self.lock.inside.store(0, Release);
     }
 }
 
@@ -350,7 +357,9 @@ impl<T, const LINES: usize> Drop for RwLockReadGuard<'_, T, LINES> {
             return;
         }
         if self.in_doubt {
+            // From here on the poison alone says so, and whoever clears that has cleared all.
             self.lock.lock.poison();
+            self.lock.inside.store(0, Release);
         }
         self.lock.readers.leave(self.seat);
     }

@@ -56,18 +56,15 @@ impl Sequence {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Sleeps until a signal comes after `before`, at most [`RECHECK`]: the one that was to give it
-    /// may have died after it had changed what is waited for. `false` if `limit` is over.
+    /// Sleeps until a signal comes after `before`; `false` if `limit` is over first.
     pub(crate) fn wait(&self, before: u32, limit: Limit) -> bool {
-        let has_come = || self.0.load(Ordering::Relaxed) != before;
-        if has_come() {
-            return true;
+        while self.0.load(Ordering::Relaxed) == before {
+            match limit.left(RECHECK) {
+                Some(left) => park::wait(&self.0, before, left),
+                None => return false,
+            }
         }
-        let Some(left) = limit.left(RECHECK) else {
-            return false;
-        };
-        park::wait(&self.0, before, left);
-        has_come() || limit.left(RECHECK).is_some()
+        true
     }
 
     pub(crate) fn signal(&self, most: u32) {
@@ -253,7 +250,8 @@ impl Round {
             let is_last = (state & Self::MOST) + 1 >= parties;
             let come = match is_last {
                 true => (state & Self::NUMBER).wrapping_add(Self::ONE_ROUND),
-                false => state + 1,
+                // Past the number of the round only if somebody has scribbled there.
+                false => state.wrapping_add(1),
             };
             match self.swap(state, come, Ordering::AcqRel) {
                 Ok(_) if is_last => {
@@ -274,8 +272,12 @@ impl Round {
             }
             match limit.left(RECHECK) {
                 Some(left) => park::wait(&self.0, state, left),
-                None if self.swap(state, state - 1, Ordering::Relaxed).is_ok() => return None,
-                None => {}
+                None => {
+                    let gone = state.wrapping_sub(1);
+                    if self.swap(state, gone, Ordering::Relaxed).is_ok() {
+                        return None;
+                    }
+                }
             }
         }
     }

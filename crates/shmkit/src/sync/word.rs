@@ -100,7 +100,7 @@ impl Word {
         limit: Limit,
     ) -> Result<Grant, Refusal> {
         self.spin();
-        let mut watch = Watch::every(SLICE);
+        let mut watch = Watch::now_and_every(SLICE);
         // Whoever has slept cannot know who else still does.
         let mut asleep = 0;
         loop {
@@ -133,7 +133,7 @@ impl Word {
     /// still has it. From a dead one it is taken and given back.
     #[cold]
     pub(crate) fn wait_until_free(&self, peers: &impl Peers, limit: Limit) -> Result<(), u32> {
-        let mut watch = Watch::every(SLICE);
+        let mut watch = Watch::now_and_every(SLICE);
         loop {
             let state = self.0.load(Ordering::SeqCst);
             let holder = state & LEASE;
