@@ -42,7 +42,7 @@ const _: () = assert!(LAYOUT == 4096);
 const LONGEST_LAYOUT: usize = 1 << 20;
 
 /// The value begins at a multiple of this at least.
-const LINE: u64 = 64;
+pub(super) const LINE: usize = 64;
 
 /// What does not change.
 #[derive(Debug, Clone, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -78,7 +78,7 @@ pub(super) struct Geometry {
 impl Geometry {
     /// `None` if no address space is large enough.
     pub(super) fn of(layout: &Layout) -> Option<Self> {
-        let align = LINE.max(layout.align().into());
+        let align = (LINE as u64).max(layout.align().into());
         let header_len = ((LAYOUT + layout.text_len()) as u64).next_multiple_of(align);
         let total_size = header_len.checked_add(layout.size())?;
         Some(Self {
@@ -166,7 +166,7 @@ impl Header {
         let layout_len = bounded(fixed.layout_len.get().into(), LONGEST_LAYOUT)
             .ok_or("its header says that its layout's description is too long")?;
         let header_len = bounded(fixed.header_len.get().into(), segment.len())
-            .filter(|len| len.is_multiple_of(LINE as usize) && *len >= LAYOUT + layout_len)
+            .filter(|len| len.is_multiple_of(LINE) && *len >= LAYOUT + layout_len)
             .ok_or("its header says that the header has an impossible length")?;
         let value_size =
             bounded(fixed.value_size.get(), segment.len() - header_len).ok_or_else(|| {

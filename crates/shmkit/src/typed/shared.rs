@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use super::Location;
 use super::header::{self, Geometry, Header};
-use crate::atomic::fault_point;
 use crate::backend::{Detached, Origin};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::layout::ShmSafe;
@@ -314,6 +313,15 @@ impl<T: ShmSafe> Draft<T> {
             .and_then(|header| header.check(T::LAYOUT).map(|()| header))
             .map_err(|defect| header::refuse(defect, op).on(segment.name()))?;
         let base = segment.view().as_ptr().cast_mut();
+        let align = header::LINE.max(T::LAYOUT.align() as usize);
+        if !base.addr().is_multiple_of(align) {
+            return Err(Error::new(op, ErrorKind::OutOfBounds)
+                .on(segment.name())
+                .detail(format!(
+                    "it begins at an address that is no multiple of {align}"
+                ))
+                .hint("attach the whole of it, or a range that begins at the start of a page"));
+        }
         let ledger = Ledger {
             counter: header::COUNTER,
             roster: header::ROSTER,
@@ -360,7 +368,6 @@ impl<T: ShmSafe> Draft<T> {
     ) -> Result<Result<Shared<T>, E>> {
         let write = || {
             let value = init()?;
-            fault_point();
             // SAFETY: inside the segment, aligned, and this process's turn.
             unsafe { self.value.write(value) };
             Ok(())
