@@ -355,7 +355,13 @@ impl<'s, A: Mode> View<'s, A> {
     }
 
     #[inline]
-    fn check_aligned(self, op: Op, offset: usize, len: usize, alignment: usize) -> Result<*mut u8> {
+    pub(crate) fn check_aligned(
+        self,
+        op: Op,
+        offset: usize,
+        len: usize,
+        alignment: usize,
+    ) -> Result<*mut u8> {
         let at = self.check(op, offset, len)?;
         if at.addr().is_multiple_of(alignment) {
             Ok(at)

@@ -5,6 +5,7 @@ mod checked;
 mod extent;
 mod files;
 mod options;
+mod placed;
 mod sealed;
 
 use std::path::Path;
