@@ -47,7 +47,7 @@ enum Action {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Checks everything: formatting, lints, docs, tests, tests of the fallbacks, deaths, leftovers
+    /// Checks everything: formatting, lints, docs, tests, tests of the fallbacks, leftovers
     Test {
         /// Run the tests once and nothing else
         #[arg(long)]

@@ -29,9 +29,7 @@
 //! * [`SharedMemory`] and its [`Options`]: create, attach, detach, lock.
 //! * [`View`] and [`mapping`]: bytes that other processes may change at any time.
 //! * [`key`]: names, Qt's and the system's; what a key means on another platform.
-//! * [`typed`] and [`sync`]: a value of a type in a segment, and the locks in it.
-//! * [`layout`]: which types may lie in a segment; `#[derive(ShmSafe)]` (the feature `derive`, which
-//!   is on by default) proves it.
+//! * [`typed`] and [`layout`]: which types may lie in a segment, and building blocks for them.
 //! * [`inspect`]: which segments there are, who has them, which are orphans.
 //! * [`reaper`]: removing what crashed programs left behind.
 //! * [`watch`]: waiting for a segment to come, be attached, be released or go; a stream of what
@@ -75,11 +73,6 @@ pub mod sync;
 mod sys;
 pub mod typed;
 pub mod watch;
-
-/// Where a process dies, in the build for the tests that make it.
-#[cfg(all(shmkit_fault_points, not(loom)))]
-#[doc(hidden)]
-pub use atomic::counting as fault;
 
 pub use backend::{Detached, FsKind, InUse, Lifetime, Medium, Origin, Owners, Seals, Wish};
 pub use error::{Error, ErrorKind, Op, Result};

@@ -195,13 +195,11 @@ fn file_like(
     let opened = open(&door, file);
     let kind = kind.unwrap_or_else(|| {
         let mut start = [0; kind::START];
-        let read = |offset, bytes: &mut [u8]| {
-            let fd = opened.as_ref();
-            fd.and_then(|fd| file::read_from(fd.as_fd(), offset, bytes).ok())
-                .unwrap_or(0)
-        };
-        let length = read(0, &mut start);
-        kind::by_start(&start[..length], size, ephemeral && !on_disk, read)
+        let read = opened
+            .as_ref()
+            .and_then(|fd| file::read_from(fd.as_fd(), 0, &mut start).ok());
+        let ours = ephemeral && !on_disk;
+        kind::by_start(&start[..read.unwrap_or(0)], size, ours)
     });
     let cached = opened
         .filter(|_| on_disk)

@@ -74,7 +74,7 @@ pub unsafe trait ShmSafe: Send + Sync + Sized + 'static {
     const LAYOUT_HASH: u64 = Self::LAYOUT.hash();
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "derive"))]
 mod tests {
     use std::sync::atomic::AtomicU32;
 

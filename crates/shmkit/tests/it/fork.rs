@@ -21,10 +21,10 @@ for_every_key!(
 );
 
 /// A forked child of this process, with a pipe whose end it can wait for.
-struct Forked(libc::pid_t);
+pub(crate) struct Forked(libc::pid_t);
 
 /// Runs `scene` in a forked child, which then ends without running anything else.
-fn fork(scene: impl FnOnce()) -> Forked {
+pub(crate) fn fork(scene: impl FnOnce()) -> Forked {
     // SAFETY: the child runs code of ours and of shmkit, which is made for this; glibc keeps its
     // allocator usable in a child of a process with threads.
     match unsafe { libc::fork() } {
@@ -38,7 +38,7 @@ fn fork(scene: impl FnOnce()) -> Forked {
 }
 
 impl Forked {
-    fn join(self) {
+    pub(crate) fn join(self) {
         let mut status = 0;
         // SAFETY: waits for a child of ours; `status` is writable.
         assert_eq!(unsafe { libc::waitpid(self.0, &mut status, 0) }, self.0);
@@ -46,7 +46,7 @@ impl Forked {
     }
 }
 
-fn wait_for_end(mut pipe: PipeReader) {
+pub(crate) fn wait_for_end(mut pipe: PipeReader) {
     pipe.read_to_end(&mut Vec::new()).unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! The text there and back, and texts that are none.
+//! The text there and back, hostile texts, and what differences and values look like.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -351,6 +351,199 @@ fn texts_without_end_are_refused() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("over 256 KiB"), "{error}");
+}
+
+#[test]
+fn elements_without_bytes_take_no_time() {
+    for text in [
+        "[();18446744073709551615]",
+        "list A v1 4/4{len@0:u32;items@4:[();18446744073709551615]}",
+        "ring A v1 8/4{head@0:u32;len@4:u32;items@8:[struct B v1 0/1{};18446744073709551615]}",
+    ] {
+        let schema = Schema::parse(text).unwrap();
+        assert_eq!(schema.decode(&[0xFF; 8]).unwrap().count(), 0, "{text}");
+    }
+}
+
+#[test]
+fn differences_are_said_in_words() {
+    const HERE: &str = "struct Camera v2 40/8{at@0:u64;gain@8:f32;mode@12:enum Mode v1 u8\
+        {Off=0;On=1;Auto=2};_pad@13:[u8;3];name@16:text ArrayString v1 24/4{len@0:u32;bytes@4:[u8;20]}}";
+    for (there, differences) in [
+        (HERE.to_owned(), ""),
+        (
+            HERE.replace("Camera v2", "Camera v1"),
+            "`Camera` has version 2 here and 1 in the segment",
+        ),
+        (
+            HERE.replace("Camera", "Kamera"),
+            "`Camera` is of type `Camera` here and `Kamera` in the segment",
+        ),
+        (
+            HERE.replace("gain", "volume"),
+            "`Camera.gain` is called `volume` in the segment",
+        ),
+        (
+            HERE.replace("f32", "i32"),
+            "`Camera.gain` is `f32` here and `i32` in the segment",
+        ),
+        (
+            HERE.replace("On=1;Auto=2", "On=2;Manual=3"),
+            "`Camera.mode` has `On` as 1 here and 2 in the segment; \
+             `Camera.mode` has no `Auto` in the segment; \
+             `Camera.mode` has `Manual` = 3 more in the segment",
+        ),
+        (
+            HERE.replace("Mode v1 u8", "Mode v1 i8"),
+            "`Camera.mode` is stored as `u8` here and `i8` in the segment",
+        ),
+        (
+            HERE.replace("gain@8:f32", "gain@8:struct Gain v1 4/4{db@0:f32}"),
+            "`Camera.gain` is `f32` here and the struct `Gain` in the segment",
+        ),
+        (
+            HERE.replace("40/8", "48/8")
+                .replace("24/4", "32/4")
+                .replace("20]", "28]"),
+            "`Camera.name.bytes` has 20 elements here and 28 in the segment; \
+             `Camera.name` has 24 bytes here and 32 in the segment",
+        ),
+        (
+            HERE.replace("gain@8:f32;mode@12", "mode@8")
+                .replace("_pad@13:[u8;3]", "_pad@9:[u8;3];gain@12:f32"),
+            "`Camera.gain` is at byte 8 here and 12 in the segment; \
+             `Camera.mode` is at byte 12 here and 8 in the segment; \
+             `Camera._pad` is at byte 13 here and 9 in the segment",
+        ),
+        (
+            HERE.replace("_pad@13:[u8;3]", "fps@13:u8;_pad@14:[u8;2]"),
+            "`Camera._pad` is at byte 13 here and 14 in the segment; \
+             `Camera._pad` has 3 elements here and 2 in the segment; \
+             `Camera` has a field `fps` more in the segment: `u8` at byte 13",
+        ),
+        (
+            "sync Mutex v1 4/4{word@0:atomic u32}".to_owned(),
+            "`Camera` is the struct `Camera` here and the primitive `Mutex` in the segment",
+        ),
+        (
+            "[u8;40]".to_owned(),
+            "`Camera` is the struct `Camera` here and `[u8; 40]` in the segment",
+        ),
+    ] {
+        let (here, there) = (Schema::parse(HERE).unwrap(), Schema::parse(&there).unwrap());
+        assert_eq!(here.differences(&there).to_string(), differences);
+    }
+}
+
+#[test]
+fn many_differences_are_counted() {
+    let fields: Vec<_> = (0..20).map(|i| format!("f{i}@{i}:u8")).collect();
+    let here = Schema::parse(&format!("struct A v1 20/1{{{}}}", fields.join(";"))).unwrap();
+    let there = Schema::parse("struct A v1 0/1{}").unwrap();
+    let differences = here.differences(&there);
+    assert_eq!(differences.iter().count(), 20);
+    assert_eq!(differences.iter().next().unwrap().path(), "A.f0");
+    assert!(differences.to_string().ends_with("; and 14 more"));
+}
+
+fn shown(text: &str, bytes: &[u8]) -> Vec<String> {
+    let schema = Schema::parse(text).unwrap();
+    let leaves = schema.decode(bytes).unwrap();
+    leaves
+        .map(|leaf| {
+            format!(
+                "{}@{} {} {}",
+                leaf.path, leaf.offset, leaf.type_name, leaf.value
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn collections_are_shown_as_what_they_hold() {
+    let list = "struct S v1 8/4{points@0:list ArrayVec v1 8/4{len@0:u32;items@4:[u16;2]}}";
+    let bytes = |len: u32| {
+        [
+            &len.to_ne_bytes()[..],
+            &7_u16.to_ne_bytes(),
+            &8_u16.to_ne_bytes(),
+        ]
+        .concat()
+    };
+    assert_eq!(shown(list, &bytes(0)), [""; 0]);
+    assert_eq!(shown(list, &bytes(1)), ["points[0]@4 u16 7"]);
+    let both = ["points[0]@4 u16 7", "points[1]@6 u16 8"];
+    assert_eq!(shown(list, &bytes(2)), both);
+    assert_eq!(shown(list, &bytes(u32::MAX)), both, "a damaged length");
+
+    let text = "text ArrayString v1 8/4{len@0:u32;bytes@4:[u8;4]}";
+    assert_eq!(
+        shown(text, &[&2_u32.to_ne_bytes(), &b"a\nxy"[..]].concat()),
+        ["@0 ArrayString \"a\\n\""]
+    );
+    assert_eq!(
+        shown(text, &[&9_u32.to_ne_bytes(), &b"a\xFFxy"[..]].concat()),
+        ["@0 ArrayString 61ff7879"]
+    );
+
+    let ring = "ring RingBuffer v1 12/4{head@0:u32;len@4:u32;items@8:[u8;4]}";
+    let bytes = |head: u32, len: u32| {
+        [
+            &head.to_ne_bytes()[..],
+            &len.to_ne_bytes(),
+            &[10, 11, 12, 13],
+        ]
+        .concat()
+    };
+    assert_eq!(shown(ring, &bytes(3, 2)), ["[0]@11 u8 13", "[1]@8 u8 10"]);
+    assert_eq!(shown(ring, &bytes(5, 99)).len(), 4);
+
+    let not_one = "ring Odd v1 8/4{len@0:u32;items@4:[u16;2]}";
+    assert_eq!(
+        shown(not_one, &bytes(1, 0)),
+        ["len@0 u32 1", "items[0]@4 u16 0", "items[1]@6 u16 0"]
+    );
+}
+
+#[test]
+fn primitives_are_shown_as_their_words() {
+    let text = "sync S v1 16/8{hits@0:sync Mutex v1 16/8{word@0:atomic u32;value@8:u64}}";
+    let bytes = [&1_u32.to_ne_bytes()[..], &[0xAA; 4], &42_u64.to_ne_bytes()].concat();
+    assert_eq!(
+        shown(text, &bytes),
+        ["hits.word@0 atomic u32 1", "hits.value@8 u64 42"]
+    );
+}
+
+#[test]
+fn odd_values_are_shown_as_numbers() {
+    assert_eq!(
+        shown("[bool;3]", &[0, 1, 2]),
+        ["[0]@0 bool false", "[1]@1 bool true", "[2]@2 bool 2"]
+    );
+    assert_eq!(shown("enum M v1 i8{A=0;B=-1}", &[0xFF]), ["@0 M B"]);
+    assert_eq!(
+        shown("enum M v1 u8{A=0}", &[0xFF]),
+        ["@0 M 255 (no variant)"]
+    );
+    assert_eq!(shown("[u8;3]", &[1, 2, 0xFF]), ["@0 [u8; 3] 0102ff"]);
+    assert_eq!(
+        shown("[[i8;1];2]", &[1, 0xFE]),
+        ["[0][0]@0 i8 1", "[1][0]@1 i8 -2"]
+    );
+}
+
+#[test]
+fn too_few_bytes_are_not_decoded() {
+    let schema = Schema::of::<u64>();
+    assert!(schema.decode(&[0; 7]).is_none());
+    assert_eq!(schema.decode(&[0; 9]).unwrap().count(), 1);
+    assert!(
+        Schema::parse("[u8;18446744073709551615]")
+            .unwrap()
+            .decode(&[])
+            .is_none()
+    );
 }
 
 #[test]

@@ -1,0 +1,200 @@
+//! Typed segments of every kind, for tests with several processes.
+#![expect(
+    unsafe_code,
+    reason = "opening typed segments: all that open these are tests"
+)]
+
+use std::fmt;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use shmkit::key::NativeIpcKey;
+use shmkit::mapping::Ro;
+use shmkit::typed::{Location, Shared, ShmSafe};
+use shmkit::{Options, Result, SharedMemory};
+use shmkit_testkit::{Scratch, unique_name};
+
+use crate::support::TestKey;
+
+/// Where a typed segment is. In its text form a child finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Key(NativeIpcKey),
+    File(PathBuf),
+    /// A descriptor, of this process or another.
+    Fd(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => write!(f, "{key}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Fd(path) => write!(f, "fd {}", path.display()),
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = shmkit::key::ParseKeyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.split_once(' ') {
+            Some(("file", path)) => Self::File(path.into()),
+            Some(("fd", path)) => Self::Fd(path.into()),
+            _ => Self::Key(text.parse()?),
+        })
+    }
+}
+
+impl Place {
+    fn at<R>(&self, act: impl FnOnce(Location<'_>) -> R) -> R {
+        match self {
+            Self::Key(key) => act(key.into()),
+            Self::File(path) => act(path.into()),
+            Self::Fd(path) => {
+                let file = File::options().read(true).write(true).open(path).unwrap();
+                act(file.as_fd().into())
+            }
+        }
+    }
+
+    pub(crate) fn open<T: ShmSafe>(&self) -> Result<Shared<T>> {
+        self.open_with(&Options::new())
+    }
+
+    pub(crate) fn open_with<T: ShmSafe>(&self, options: &Options) -> Result<Shared<T>> {
+        // SAFETY: only these tests open it.
+        self.at(|location| unsafe { Shared::open_with(options, location) })
+    }
+
+    pub(crate) fn open_read_only<T: ShmSafe>(&self) -> Result<Shared<T, Ro>> {
+        // SAFETY: only these tests open it.
+        self.at(|location| unsafe { Shared::<T>::open_read_only(location) })
+    }
+
+    pub(crate) fn create<T: ShmSafe>(&self, value: T) -> Result<Shared<T>> {
+        self.create_with(&Options::new(), value)
+    }
+
+    pub(crate) fn create_with<T: ShmSafe>(&self, options: &Options, value: T) -> Result<Shared<T>> {
+        // SAFETY: only these tests open it.
+        self.at(|location| unsafe { Shared::create_with(options, location, value) })
+    }
+
+    pub(crate) fn open_or_init<T: ShmSafe>(&self, init: impl FnOnce() -> T) -> Result<Shared<T>> {
+        self.open_or_init_with(&Options::new(), init)
+    }
+
+    pub(crate) fn open_or_init_with<T: ShmSafe>(
+        &self,
+        options: &Options,
+        init: impl FnOnce() -> T,
+    ) -> Result<Shared<T>> {
+        // SAFETY: only these tests open it.
+        self.at(|location| unsafe { Shared::open_or_init_with(options, location, init) })
+    }
+
+    /// The same segment as bytes.
+    pub(crate) fn raw(&self) -> SharedMemory {
+        self.raw_with(&SharedMemory::options()).unwrap()
+    }
+
+    pub(crate) fn raw_with(&self, options: &Options) -> Result<SharedMemory> {
+        match self {
+            Self::Key(key) => options.attach(key),
+            Self::File(path) => options.attach_file(path),
+            Self::Fd(path) => {
+                let file = File::options().read(true).write(true).open(path).unwrap();
+                options.attach_fd(file.into())
+            }
+        }
+    }
+}
+
+/// A typed segment of this process, with where others find it, removed when it is dropped.
+pub(crate) struct Made<T: ShmSafe> {
+    shared: Shared<T>,
+    pub(crate) place: Place,
+    _cleanup: Option<Keeper>,
+}
+
+#[expect(dead_code, reason = "they remove when they are dropped")]
+enum Keeper {
+    Key(TestKey),
+    Folder(Scratch),
+}
+
+impl<T: ShmSafe> std::ops::Deref for Made<T> {
+    type Target = Shared<T>;
+
+    fn deref(&self) -> &Shared<T> {
+        &self.shared
+    }
+}
+
+/// Makes a typed segment of one kind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Maker {
+    Posix,
+    File,
+    Memory,
+}
+
+impl Maker {
+    pub(crate) fn make<T: ShmSafe>(self, value: T) -> Made<T> {
+        match self {
+            Self::Posix => {
+                let key = TestKey::posix();
+                let place = Place::Key(key.key.clone());
+                Made {
+                    shared: place.create(value).unwrap(),
+                    place,
+                    _cleanup: Some(Keeper::Key(key)),
+                }
+            }
+            Self::File => {
+                let folder = Scratch::new();
+                let place = Place::File(folder.join("typed"));
+                Made {
+                    shared: place.create(value).unwrap(),
+                    place,
+                    _cleanup: Some(Keeper::Folder(folder)),
+                }
+            }
+            Self::Memory => {
+                let name = unique_name();
+                let location = Location::Memory(&name);
+                Made {
+                    // SAFETY: only these tests open it.
+                    shared: unsafe { Shared::create(location, value) }.unwrap(),
+                    place: Place::Fd(descriptor_called(&name)),
+                    _cleanup: None,
+                }
+            }
+        }
+    }
+}
+
+/// The descriptor of this process that leads to the memfd of that name.
+fn descriptor_called(name: &str) -> PathBuf {
+    let folder = format!("/proc/{}/fd", std::process::id());
+    let target = format!("/memfd:{name} (deleted)");
+    let entries = fs::read_dir(folder).unwrap();
+    entries
+        .map(|entry| entry.unwrap().path())
+        .find(|path| fs::read_link(path).is_ok_and(|to| to.as_os_str() == &*target))
+        .expect("a descriptor of the memfd")
+}
+
+/// Runs each test function once for every kind of typed segment.
+macro_rules! for_every_place {
+    ($($test:ident),+ $(,)?) => {
+        mod posix { $(#[test] fn $test() { super::$test(crate::places::Maker::Posix); })+ }
+        mod file { $(#[test] fn $test() { super::$test(crate::places::Maker::File); })+ }
+        mod memfd { $(#[test] fn $test() { super::$test(crate::places::Maker::Memory); })+ }
+    };
+}
+pub(crate) use for_every_place;
