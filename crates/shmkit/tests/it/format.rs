@@ -3,13 +3,15 @@
 #![expect(unsafe_code, reason = "the bytes of a value")]
 
 use std::fs;
+use std::io::Write as _;
 use std::mem::offset_of;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16};
 
 use shmkit::ShmSafe;
 use shmkit::layout::{Layout, Schema};
 use shmkit::typed::{ArrayString, ArrayVec, RingBuffer};
-use shmkit_testkit::{python_command, workspace_root};
+use shmkit_testkit::{Scratch, python_command, workspace_root};
 
 #[derive(ShmSafe, Clone, Copy)]
 #[repr(i8)]
@@ -127,9 +129,8 @@ fn python_computes_the_same_hashes() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected.concat());
 }
 
-/// A value of a type with everything in it, as its bytes and as what a reader without the type sees.
-#[test]
-fn a_value_is_shown_without_its_type() {
+/// The bytes of a value of a type with everything in it.
+fn camera() -> Vec<u8> {
     let mut history: RingBuffer<u16, 4> = (1..=4).collect();
     history.push_overwrite(5);
     let camera = Camera {
@@ -149,15 +150,23 @@ fn a_value_is_shown_without_its_type() {
     let bytes = unsafe {
         std::slice::from_raw_parts((&raw const camera).cast::<u8>(), size_of_val(&camera))
     };
+    bytes.to_vec()
+}
+
+/// What a reader without the type sees.
+fn shown(bytes: &[u8]) -> Vec<String> {
     let text = Camera::<2>::LAYOUT.text();
     let schema = Schema::parse(&text).unwrap();
-    let shown: Vec<_> = schema
-        .decode(bytes)
-        .unwrap()
+    let leaves = schema.decode(bytes).unwrap();
+    leaves
         .map(|leaf| format!("{} = {}", leaf.path, leaf.value))
-        .collect();
+        .collect()
+}
+
+#[test]
+fn a_value_is_shown_without_its_type() {
     assert_eq!(
-        shown,
+        shown(&camera()),
         [
             "frames = -7",
             "corners[0][0].0 = 0.5",
@@ -183,4 +192,47 @@ fn a_value_is_shown_without_its_type() {
             "last[0].1 = 5",
         ]
     );
+}
+
+#[test]
+fn a_program_in_c_reads_and_writes_the_same_value() {
+    let source = workspace_root().join("crates/shmkit/tests/it/format.c");
+    let scratch = Scratch::new();
+    let program = scratch.join("format");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-o"]);
+    match compiler.arg(&program).arg(source).status() {
+        Ok(status) => assert!(status.success(), "it does not compile"),
+        Err(error) => return println!("skipped: no C compiler: {error}"),
+    }
+
+    let layout = Camera::<2>::LAYOUT;
+    let mut reader = Command::new(program);
+    reader.arg(layout.text());
+    reader.stdin(Stdio::piped());
+    reader.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut reader = reader.spawn().unwrap();
+    let mut bytes = reader.stdin.take().unwrap();
+    bytes.write_all(&camera()).unwrap();
+    drop(bytes);
+    let output = reader.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert_eq!(
+        said,
+        format!(
+            "hash {:016x}\nframes -7, corner 1e+10, mode -1, size 3, wide 255\nname front\n\
+             peer 10\npeer 11\nhistory 2\nhistory 3\nhistory 4\nhistory 5\nlast 5\n",
+            layout.hash()
+        )
+    );
+    let after = shown(&output.stdout);
+    let before = shown(&camera());
+    let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
+    let by_c = [
+        "frames = -6",
+        "name = \"by C\"",
+        "peers[2] = 18446744073709551615",
+    ];
+    assert_eq!(new, by_c);
 }
