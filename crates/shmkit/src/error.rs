@@ -140,6 +140,8 @@ pub enum Op {
     Shrink,
     /// Writing a segment to the disk.
     Flush,
+    /// Having pages in memory, huge, kept there or on a node.
+    Place,
     /// Adding seals.
     Seal,
     /// Giving a segment to another process.
@@ -167,6 +169,7 @@ impl fmt::Display for Op {
             Self::Grow => "grow",
             Self::Shrink => "shrink",
             Self::Flush => "flush",
+            Self::Place => "place",
             Self::Seal => "seal",
             Self::Send => "send",
             Self::Receive => "receive",

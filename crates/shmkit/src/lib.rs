@@ -74,12 +74,15 @@ mod sys;
 pub mod typed;
 pub mod watch;
 
-pub use backend::{Detached, FsKind, InUse, Lifetime, Medium, Origin, Owners, Seals, Wish};
+pub use backend::{
+    Advice, Detached, FsKind, HugePages, InUse, Lifetime, Medium, Nodes, Origin, Owners, Seals,
+    Wish,
+};
 pub use error::{Error, ErrorKind, Op, Result};
 pub use layout::ShmSafe;
 pub use lock::{Acquired, Guard, Held, Recovery};
 pub use mapping::{Access, View};
-pub use segment::{Options, Sealed, SharedMemory, Unsealed};
+pub use segment::{Options, Populated, Sealed, SharedMemory, Unsealed};
 
 /// The traits by which [`View::read`] and [`View::write`] know which types may be bytes.
 #[doc(no_inline)]

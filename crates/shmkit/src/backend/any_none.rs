@@ -9,8 +9,8 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::{
-    Detached, Examined, FsKind, Grant, InUse, Lifetime, Origin, Owners, Removal, Seals, Spec,
-    Suspect, Target, unsupported,
+    Advice, Detached, Examined, FsKind, Grant, InUse, Lifetime, Nodes, Origin, Owners, Removal,
+    Seals, Spec, Suspect, Target, unsupported,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
@@ -163,6 +163,30 @@ impl Segment {
         match *self {}
     }
 
+    pub(crate) fn warning(&self) -> Option<&str> {
+        match *self {}
+    }
+
+    pub(crate) fn advise(&self, _: usize, _: usize, _: Advice) -> Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn prefer_huge_pages(&self) -> Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn populate(&self, _: usize, _: usize, _: bool) -> Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn lock_in_memory(&self, _: usize, _: usize, _: bool) -> Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn bind(&self, _: usize, _: usize, _: &Nodes) -> Result<()> {
+        match *self {}
+    }
+
     pub(crate) fn fs_kind(&self) -> Result<FsKind> {
         match *self {}
     }
@@ -175,8 +199,8 @@ impl Segment {
         match *self {}
     }
 
-    pub(crate) fn seal(self) -> Result<Self, (Self, Error)> {
-        match self {}
+    pub(crate) fn seal(&mut self) -> Result<()> {
+        match *self {}
     }
 
     #[cfg(unix)]

@@ -258,6 +258,10 @@ impl Segment {
         }
     }
 
+    pub(crate) fn warning(&self) -> Option<&str> {
+        self.file().and_then(file::Segment::warning)
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         self.file().map_or(self.size(), file::Segment::capacity)
     }
@@ -293,18 +297,12 @@ impl Segment {
     }
 
     /// Gives up writing and seals it for good; it is as it was if that fails.
-    pub(crate) fn seal(self) -> Result<Self, (Self, Error)> {
+    pub(crate) fn seal(&mut self) -> Result<()> {
         match self {
-            Self::File(segment) => match segment.seal() {
-                Ok(segment) => Ok(Self::File(segment)),
-                Err((segment, error)) => Err((Self::File(segment), error)),
-            },
-            named => {
-                let error = Error::new(Op::Seal, ErrorKind::Unsupported)
-                    .detail("it takes no seals")
-                    .hint("memfds take seals; files and named segments do not");
-                Err((named, error))
-            }
+            Self::File(segment) => segment.seal(),
+            Self::Posix(_) | Self::SystemV(_) => Err(Error::new(Op::Seal, ErrorKind::Unsupported)
+                .detail("it takes no seals")
+                .hint("memfds take seals; files and named segments do not")),
         }
     }
 

@@ -34,6 +34,9 @@ pub(crate) mod leftover;
 
 pub(crate) mod backoff;
 mod fs_kind;
+#[cfg(target_os = "linux")]
+mod place_unix;
+mod placement;
 mod seals;
 mod target;
 
@@ -56,6 +59,7 @@ pub(crate) const CONSTANT: Seals = Seals::WRITE.and(Seals::SHRINK);
 pub(crate) use survey::{find, holders, list, named, system_v_key, user_number};
 
 pub use fs_kind::{FsKind, Medium};
+pub use placement::{Advice, HugePages, Nodes};
 pub use seals::Seals;
 
 pub use info::{
@@ -85,6 +89,12 @@ pub(crate) struct Spec {
     pub(crate) private: bool,
     /// How much address space is kept for it to grow into.
     pub(crate) capacity: usize,
+    /// Whether a new memfd is of reserved huge pages, and of which size.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "no memfds, no huge pages")
+    )]
+    pub(crate) huge: Option<(Option<usize>, Wish)>,
     /// What it must have to be attached.
     pub(crate) seals: Seals,
     pub(crate) reserve: bool,

@@ -56,11 +56,13 @@ impl Seals {
     }
 
     /// As the kernel's bits.
+    #[allow(dead_code, reason = "unused where there are no memfds")]
     pub(crate) const fn bits(self) -> u32 {
         self.0
     }
 
     /// From the kernel's bits; those that have no name here are left out.
+    #[allow(dead_code, reason = "unused where there are no memfds")]
     pub(crate) const fn from_bits(bits: u32) -> Self {
         Self(bits & 0x1f)
     }

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Op, Result};
 
 impl Options {
     /// Keeps address space for the segment to grow to `capacity` bytes without moving. Default: as
-    /// much as it has when it is attached.
+    /// much as it has when it is attached, in whole pages.
     ///
     /// Address space costs no memory, so ask for what may ever be needed.
     ///
@@ -168,14 +168,19 @@ impl SharedMemory {
     }
 
     fn write_back(&self, range: impl RangeBounds<usize>, wait: bool) -> Result<()> {
+        let (offset, len) = self.part(range)?;
+        self.segment()
+            .flush(offset, len, wait)
+            .map_err(|error| error.on(&self.target))
+    }
+
+    /// Where a range begins and how long it is, if it lies in the segment.
+    pub(super) fn part(&self, range: impl RangeBounds<usize>) -> Result<(usize, usize)> {
         let bounds: (Bound<usize>, Bound<usize>) =
             (range.start_bound().cloned(), range.end_bound().cloned());
         let whole = self.view();
         let part = whole.get(bounds).map_err(|error| error.on(&self.target))?;
-        let offset = part.as_ptr().addr() - whole.as_ptr().addr();
-        self.segment()
-            .flush(offset, part.len(), wait)
-            .map_err(|error| error.on(&self.target))
+        Ok((part.as_ptr().addr() - whole.as_ptr().addr(), part.len()))
     }
 
     /// What the segment lies on, and whether that is memory.

@@ -234,7 +234,7 @@ impl Options {
     pub fn attach_fd(&self, fd: OwnedFd) -> Result<SharedMemory> {
         let target = backend::target_of(&fd);
         let segment = backend::adopt(fd, &target, &self.spec, Op::Attach)?;
-        Ok(self.handle(target, segment, None))
+        self.place(self.handle(target, segment, None))
     }
 
     /// Attaches to what a descriptor leads to, under a key if that leads to the same from here.
@@ -245,7 +245,7 @@ impl Options {
         }
         let target = Target::Key(key);
         let segment = backend::adopt(fd, &target, &self.spec, Op::Attach)?;
-        Ok(self.handle(target, segment, None))
+        self.place(self.handle(target, segment, None))
     }
 
     /// Attaches to what a descriptor leads to, called so unless it has a name of its own.
@@ -256,7 +256,7 @@ impl Options {
             named => named,
         };
         let segment = backend::adopt(fd, &target, &self.spec, Op::Attach)?;
-        Ok(self.handle(target, segment, None))
+        self.place(self.handle(target, segment, None))
     }
 
     /// Sets how much it matters that a new file is in memory and not on a disk or another machine.

@@ -6,6 +6,7 @@ mod extent;
 mod files;
 mod options;
 mod placed;
+mod placement;
 mod sealed;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ use crate::lock::{Acquired, Guard};
 use crate::mapping::{Access, Ro, Rw, View};
 
 pub use options::Options;
+pub use placement::Populated;
 pub use sealed::{Sealed, Unsealed};
 
 /// A segment of shared memory, attached for as long as this lives.
@@ -145,6 +147,7 @@ impl SharedMemory {
             .expect("only taken out when it is dropped")
     }
 
+    #[allow(dead_code, reason = "unused where nothing is handed over")]
     pub(crate) fn target(&self) -> &Target {
         &self.target
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::SharedMemory;
+use super::placement::Placement;
 use crate::backend::backoff::Backoff;
 use crate::backend::{self, InUse, Lifetime, Orphans, Owners, Removal, Seals, Spec, Target, Wish};
 use crate::error::{Error, ErrorKind, Op, Result};
@@ -33,6 +34,7 @@ pub struct Options {
     /// What the caller said; files and names have different defaults.
     pub(super) lifetime: Option<Lifetime>,
     pub(super) ram_backed: Wish,
+    pub(super) placement: Placement,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
                 length: None,
                 private: false,
                 capacity: 0,
+                huge: None,
                 seals: Seals::NONE,
                 reserve: true,
                 lifetime: Lifetime::Ephemeral,
@@ -57,6 +60,7 @@ impl Default for Options {
             lock_timeout: Duration::from_secs(30),
             lifetime: None,
             ram_backed: Wish::Hint,
+            placement: Placement::default(),
         }
     }
 }
@@ -242,7 +246,7 @@ impl Options {
         let (segment, lock) = backend::create(&target, spec, Op::Create)?;
         let mut made = self.handle(target, segment, lock);
         made.warnings.extend(warnings);
-        Ok(made)
+        self.place(made)
     }
 
     pub(super) fn create_target_from(
@@ -255,7 +259,7 @@ impl Options {
         let (segment, lock) = backend::create_from(&target, spec, contents, Op::Create)?;
         let mut made = self.handle(target, segment, lock);
         made.warnings.extend(warnings);
-        Ok(made)
+        self.place(made)
     }
 
     pub(super) fn attach_target(&self, target: Target, spec: &Spec) -> Result<SharedMemory> {
@@ -264,7 +268,7 @@ impl Options {
             ..spec.clone()
         };
         match backend::attach(&target, &spec, Op::Attach)? {
-            Some((segment, lock)) => Ok(self.handle(target, segment, lock)),
+            Some((segment, lock)) => self.place(self.handle(target, segment, lock)),
             None => Err(Error::new(Op::Attach, ErrorKind::NotFound).on(&target)),
         }
     }
@@ -285,7 +289,9 @@ impl Options {
         let mut removed_orphan = false;
         loop {
             match backend::attach(&target, &spec, op) {
-                Ok(Some((segment, lock))) => return Ok(self.handle(target, segment, lock)),
+                Ok(Some((segment, lock))) => {
+                    return self.place(self.handle(target, segment, lock));
+                }
                 Ok(None) => removed_orphan = true,
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 Err(_) => {}
@@ -295,7 +301,7 @@ impl Options {
                     let mut made = self.handle(target, segment, lock);
                     made.reclaimed = removed_orphan;
                     made.warnings.extend(warnings);
-                    return Ok(made);
+                    return self.place(made);
                 }
                 // Another was faster; or everybody left meanwhile, and we shall be faster.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && backoff.again() => {}
@@ -315,7 +321,8 @@ impl Options {
             _ => self.spec.access,
         };
         let Spec { trust, removal, .. } = self.spec;
-        SharedMemory::new(
+        let warnings = segment.warning().map(str::to_owned).into_iter().collect();
+        let mut made = SharedMemory::new(
             target,
             segment,
             lock,
@@ -323,7 +330,9 @@ impl Options {
             trust,
             removal,
             self.lock_timeout,
-        )
+        );
+        made.warnings = warnings;
+        made
     }
 }
 

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use super::{Options, SharedMemory};
 #[cfg(unix)]
 use crate::backend::CONSTANT;
-use crate::backend::Seals;
+use crate::backend::{self, Seals};
 use crate::error::{Error, Result};
 use crate::mapping::{Access, View};
 
@@ -81,29 +81,17 @@ impl SharedMemory {
     ///
     /// # Errors
     /// As [`add_seals`](Self::add_seals); the segment comes back with the error, as it was.
-    #[allow(
-        unreachable_code,
-        unused_variables,
-        reason = "where there are no segments, none can be sealed"
-    )]
     pub fn seal(mut self) -> Result<Sealed, Box<Unsealed>> {
-        let target = self.target.clone();
-        let segment = self
-            .segment
-            .take()
-            .expect("only taken out when it is dropped");
-        match segment.seal() {
-            Ok(segment) => {
-                self.segment = Some(segment);
+        let sealed = self.segment.as_mut().map_or(Ok(()), backend::Segment::seal);
+        match sealed {
+            Ok(()) => {
                 self.access = Access::ReadOnly;
                 Ok(Sealed(self))
             }
-            Err((segment, error)) => {
-                self.segment = Some(segment);
-                Err(Box::new(Unsealed {
-                    segment: self,
-                    error: error.on(&target),
-                }))
+            Err(error) => {
+                let error = error.on(&self.target);
+                let segment = self;
+                Err(Box::new(Unsealed { segment, error }))
             }
         }
     }
@@ -189,6 +177,7 @@ impl Sealed {
         unsafe { std::slice::from_raw_parts(view.as_ptr(), view.len()) }
     }
 
+    #[allow(dead_code, reason = "unused where nothing is handed over")]
     pub(crate) fn segment(&self) -> &SharedMemory {
         &self.0
     }

@@ -10,6 +10,7 @@ mod fork;
 mod format;
 mod handover;
 mod other_build;
+mod placement;
 mod places;
 mod qt_face;
 mod qt_interop;

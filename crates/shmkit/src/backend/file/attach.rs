@@ -61,7 +61,7 @@ fn try_attach(path: &Path, spec: &Spec) -> io::Result<Option<Segment>> {
     let fd = file::open(path, spec.file_access())?;
     let status = file::status(&fd)?;
     check(&status, spec.trust)?;
-    let (shape, size) = shape(spec, status.size, spec.access)?;
+    let (shape, size) = shape(spec, &fd, &status, spec.access)?;
     let lifetime = lifetime_of(&status);
     // A kept segment waits for users; only an ephemeral one without any is an orphan.
     let origin = match (lifetime, spec.orphans) {
@@ -91,6 +91,7 @@ fn try_attach(path: &Path, spec: &Spec) -> io::Result<Option<Segment>> {
         lifetime,
         origin,
         shape,
+        warning: None,
         is_named_for_good: AtomicBool::new(true),
         resizing: Mutex::default(),
     }))
@@ -131,7 +132,7 @@ pub(in crate::backend) fn adopt(fd: OwnedFd, spec: &Spec, op: Op) -> Result<Segm
     let status = file::status(&fd).map_err(said)?;
     check_nameless(&status, spec.trust).map_err(said)?;
     demand(&fd, spec.seals, op)?;
-    let (shape, size) = shape(spec, status.size, spec.access).map_err(said)?;
+    let (shape, size) = shape(spec, &fd, &status, spec.access).map_err(said)?;
     let path = file::path_of(fd.as_fd()).filter(|path| {
         status.links > 0 && file::status_of_name(path).is_ok_and(|named| named.id == status.id)
     });
@@ -158,6 +159,7 @@ pub(in crate::backend) fn adopt(fd: OwnedFd, spec: &Spec, op: Op) -> Result<Segm
         },
         origin: Origin::Attached,
         shape,
+        warning: None,
         is_named_for_good: AtomicBool::new(true),
         resizing: Mutex::default(),
     })

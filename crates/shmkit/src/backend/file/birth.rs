@@ -137,8 +137,8 @@ impl Born {
     pub(super) fn map(fd: OwnedFd, place: &Path, spec: &Spec, op: Op) -> Result<Self> {
         let size = spec.size as u64;
         let status = file::status(&fd).map_err(|error| explain(error, place, op))?;
-        let (shape, attached) =
-            shape(spec, size, Access::ReadWrite).map_err(|error| explain(error, place, op))?;
+        let (shape, attached) = shape(spec, &fd, &status, Access::ReadWrite)
+            .map_err(|error| explain(error, place, op))?;
         let user = User::map(fd, shape.window)
             .and_then(|user| be_present(user.as_fd()).map(|()| user))
             .and_then(|user| match &*spec.head {
@@ -172,6 +172,7 @@ impl Born {
             lifetime,
             origin,
             shape: self.shape,
+            warning: None,
             is_named_for_good: AtomicBool::new(false),
             resizing: Mutex::default(),
         }

@@ -1,15 +1,15 @@
 //! Memory without a name: a memfd, which goes with its last description.
 
-use std::io::Read;
-use std::os::fd::AsFd;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use super::birth::{Born, fill};
 use super::explain::explain;
 use super::segment::Segment;
-use crate::backend::{Origin, Spec};
-use crate::error::{Op, Result};
-use crate::sys::{fork, memfd};
+use crate::backend::{Origin, Spec, Wish};
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::sys::{file, fork, memfd, placement, volume};
 
 /// What messages call the place where it lies.
 const PLACE: &str = "memory";
@@ -18,9 +18,17 @@ const PLACE: &str = "memory";
 pub(in crate::backend) fn create(name: &str, spec: &Spec, op: Op) -> Result<Segment> {
     let place = Path::new(PLACE);
     let _steady = fork::steady();
+    let warning = match spec.huge {
+        None => None,
+        Some((size, wish)) => match create_huge(name, size, spec, op) {
+            Err(error) if wish == Wish::Hint => Some(error.to_string()),
+            made => return made,
+        },
+    };
     let fd = memfd::create(name, spec.mode).map_err(|error| explain(error, place, op))?;
     let born = Born::new(fd, place, spec, op)?;
-    Ok(born.into_segment(None, spec, Origin::Created))
+    let made = born.into_segment(None, spec, Origin::Created);
+    Ok(Segment { warning, ..made })
 }
 
 /// Makes a memfd of the contents and of their size.
@@ -34,6 +42,34 @@ pub(in crate::backend) fn create_from(
     let fd = memfd::create(name, spec.mode).map_err(|error| explain(error, place, op))?;
     let spec = fill(fd.as_fd(), place, spec, contents, op)?;
     let _steady = fork::steady();
+    let born = Born::map(fd, place, &spec, op)?;
+    Ok(born.into_segment(None, &spec, Origin::Created))
+}
+
+/// Makes a memfd of reserved huge pages, as many as the size needs.
+fn create_huge(name: &str, size: Option<usize>, spec: &Spec, op: Op) -> Result<Segment> {
+    let place = Path::new(PLACE);
+    let no_pages = |error: io::Error| {
+        let of = size.or_else(placement::default_huge_page);
+        let why = of.map_or_else(
+            || "this kernel has none".to_owned(),
+            placement::free_huge_pages,
+        );
+        Error::os(op, error)
+            .detail(format!("no reserved huge pages: {why}"))
+            .with_kind(ErrorKind::Unsupported)
+    };
+    let fd: OwnedFd = memfd::create_huge(name, spec.mode, size).map_err(no_pages)?;
+    let status = file::status(&fd).map_err(no_pages)?;
+    let unit = volume::page_size_of(&fd, &status).map_err(no_pages)? as u64;
+    let whole = (spec.size as u64).next_multiple_of(unit);
+    file::set_size(fd.as_fd(), whole, spec.room()).map_err(no_pages)?;
+    // The file comes in whole pages; the segment has what was asked for.
+    let spec = Spec {
+        length: spec.length.or(Some(spec.size)),
+        size: usize::try_from(whole).map_err(|_| Error::new(op, ErrorKind::InvalidSize))?,
+        ..spec.clone()
+    };
     let born = Born::map(fd, place, &spec, op)?;
     Ok(born.into_segment(None, &spec, Origin::Created))
 }

@@ -24,17 +24,11 @@ impl Segment {
     }
 
     /// Gives up writing and seals it for good; it is as it was if that fails.
-    pub(crate) fn seal(mut self) -> Result<Self, (Self, Error)> {
-        let _steady = fork::steady();
-        let Err(error) = self.try_seal() else {
-            return Ok(self);
-        };
-        Err((self, error))
-    }
-
+    ///
     /// A writable mapping stands against the seal, this one's too. So it becomes one that can never
     /// write, which needs a description that cannot, and comes back if another's stands against it.
-    fn try_seal(&mut self) -> Result<()> {
+    pub(crate) fn seal(&mut self) -> Result<()> {
+        let _steady = fork::steady();
         let os = |error| Error::os(Op::Seal, error);
         let window = Window {
             access: Access::ReadOnly,

@@ -14,7 +14,8 @@ use crate::error::{Error, ErrorKind, Op, Result};
 use crate::mapping::Access;
 use crate::sys::file::{self, FileId, Room, Status};
 use crate::sys::fork::{self, User};
-use crate::sys::memory::Window;
+use crate::sys::memory::{Pages, Window};
+use crate::sys::volume;
 
 /// An attached segment.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub(crate) struct Segment {
     pub(super) lifetime: Lifetime,
     pub(super) origin: Origin,
     pub(super) shape: Shape,
+    pub(super) warning: Option<String>,
     /// Its name is on the disk, if that is where it lies.
     pub(super) is_named_for_good: AtomicBool,
     /// Threads of this process change the size one after the other.
@@ -62,6 +64,28 @@ impl Segment {
 
     pub(crate) fn size(&self) -> usize {
         self.size.load(Ordering::Acquire)
+    }
+
+    pub(in crate::backend) fn pages(&self, offset: usize, len: usize) -> Pages<'_> {
+        self.user.pages(offset, len)
+    }
+
+    /// Where the memory file system is mounted that the file has its name in; `None` for one that
+    /// has no name, and lies in the kernel's own.
+    pub(in crate::backend) fn mount_point(&self) -> Option<String> {
+        let mut place = self.path.as_deref()?;
+        let device = file::status_of_path(place).ok()?.id.device;
+        while let Some(above) = place.parent()
+            && file::status_of_path(above).is_ok_and(|status| status.id.device == device)
+        {
+            place = above;
+        }
+        Some(place.to_string_lossy().into_owned())
+    }
+
+    /// What was asked for when it was made and could not be had.
+    pub(crate) fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     pub(crate) fn mode(&self) -> u32 {
@@ -124,7 +148,13 @@ impl AsFd for Segment {
 }
 
 /// The part of a file that `spec` asks for, and how many bytes of it there are.
-pub(super) fn shape(spec: &Spec, file_size: u64, access: Access) -> io::Result<(Shape, usize)> {
+pub(super) fn shape(
+    spec: &Spec,
+    fd: impl AsFd,
+    status: &Status,
+    access: Access,
+) -> io::Result<(Shape, usize)> {
+    let file_size = status.size;
     let too_short = |needed| Squatted::Short {
         has: file_size,
         needed,
@@ -141,9 +171,14 @@ pub(super) fn shape(spec: &Spec, file_size: u64, access: Access) -> io::Result<(
         Some(length) => length,
         None => usize::try_from(left).map_err(|_| io::ErrorKind::OutOfMemory)?,
     };
+    // Huge pages are mapped and unmapped as a whole.
+    let len = size
+        .max(spec.capacity)
+        .checked_next_multiple_of(volume::page_size_of(fd, status)?)
+        .ok_or(io::ErrorKind::OutOfMemory)?;
     let window = Window {
         offset: spec.offset,
-        len: size.max(spec.capacity),
+        len,
         access,
         private: spec.private,
     };

@@ -18,6 +18,7 @@ use crate::backend::{
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 use crate::mapping::Access;
+use crate::sys::memory::Pages;
 use crate::sys::system_v::{self, SegmentStatus};
 
 /// An attached segment.
@@ -306,6 +307,16 @@ impl Segment {
 
     pub(crate) fn size(&self) -> usize {
         self.size
+    }
+
+    /// The pages that hold `len` bytes from `offset` on; as many of them as there are.
+    pub(crate) fn pages(&self, offset: usize, len: usize) -> Pages<'_> {
+        let offset = offset.min(self.size);
+        let len = len.min(self.size - offset);
+        // SAFETY: the range lies in the segment.
+        let at = unsafe { self.at.add(offset) };
+        // SAFETY: as above, and it stays attached while `self` lives.
+        unsafe { Pages::around(at, len) }
     }
 
     pub(crate) fn mode(&self) -> u32 {

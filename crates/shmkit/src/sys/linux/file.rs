@@ -45,6 +45,8 @@ pub(crate) struct Status {
     pub(crate) mode: u32,
     pub(crate) links: u64,
     pub(crate) modified: i64,
+    /// What the file system likes to read and write at once; not less than its pages.
+    pub(crate) block: u64,
 }
 
 /// Which file, whatever its name.
@@ -97,6 +99,7 @@ impl From<Stat> for Status {
             mode: stat.st_mode & 0o1777,
             links: stat.st_nlink as u64,
             modified: stat.st_mtime as i64,
+            block: stat.st_blksize as u64,
         }
     }
 }

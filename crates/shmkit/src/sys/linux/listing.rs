@@ -75,6 +75,7 @@ fn statx(directory: impl AsFd, path: &Path, flags: AtFlags) -> io::Result<Look> 
             mode: mode & 0o1777,
             links: statx.stx_nlink.into(),
             modified: statx.stx_mtime.tv_sec,
+            block: statx.stx_blksize.into(),
         },
         blocks: statx.stx_blocks * 512,
         born: knows_birth.then(|| time(&statx.stx_btime)).flatten(),

@@ -35,6 +35,22 @@ pub(crate) fn create(name: &str, mode: u32) -> io::Result<OwnedFd> {
     Ok(own.unwrap_or(fd))
 }
 
+/// Makes one of reserved huge pages, of this size or of the usual one.
+pub(crate) fn create_huge(name: &str, mode: u32, size: Option<usize>) -> io::Result<OwnedFd> {
+    if size.is_some_and(|size| !size.is_power_of_two()) {
+        return Err(Errno::INVAL.into());
+    }
+    let shift = size.map_or(0, usize::trailing_zeros);
+    let flags = MemfdFlags::CLOEXEC
+        | MemfdFlags::ALLOW_SEALING
+        | MemfdFlags::HUGETLB
+        | MemfdFlags::from_bits_retain(shift << 26);
+    let fd = fs::memfd_create(name, flags)?;
+    let own = file::reopen(fd.as_fd(), Access::ReadWrite)?;
+    fs::fchmod(&own, Mode::from_raw_mode(mode | EPHEMERAL))?;
+    Ok(own)
+}
+
 fn make(name: &str) -> Result<OwnedFd, Errno> {
     if cfg!(shmkit_force_fallbacks) {
         return Err(Errno::NOSYS);

@@ -1,6 +1,7 @@
 //! Mapping a file into memory (`mmap(2)`).
 #![expect(unsafe_code, reason = "mmap and munmap")]
 
+use std::ffi::c_void;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::BorrowedFd;
@@ -94,6 +95,14 @@ impl Pages<'_> {
         }
     }
 
+    pub(super) fn start(self) -> *mut c_void {
+        self.at.as_ptr().cast()
+    }
+
+    pub(super) fn len(self) -> usize {
+        self.len
+    }
+
     /// Writes what was changed to where the file lies, or asks for it to be written.
     pub(crate) fn sync(self, wait: bool) -> io::Result<()> {
         let flags = match wait {
@@ -101,7 +110,7 @@ impl Pages<'_> {
             false => MsyncFlags::ASYNC,
         };
         // SAFETY: the pages are mapped, and msync changes no byte.
-        Ok(unsafe { mm::msync(self.at.as_ptr().cast(), self.len, flags) }?)
+        Ok(unsafe { mm::msync(self.start(), self.len, flags) }?)
     }
 }
 

@@ -6,10 +6,14 @@ use std::path::Path;
 
 use rustix::fs::{self, StatFs};
 
+use super::file::Status;
+use super::memory::page_size;
+
 /// What statfs(2) says, in the few words that are needed here.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Volume {
     magic: u64,
+    block: u64,
     pub(crate) available: u64,
 }
 
@@ -62,6 +66,15 @@ pub(crate) fn of_path(path: &Path) -> io::Result<Volume> {
     Ok(fs::statfs(path)?.into())
 }
 
+/// The size of the pages of an open file.
+pub(crate) fn page_size_of(fd: impl AsFd, status: &Status) -> io::Result<usize> {
+    let usual = page_size();
+    if status.block <= usual as u64 {
+        return Ok(usual);
+    }
+    Ok(of(fd)?.huge_page().unwrap_or(usual))
+}
+
 impl Volume {
     pub(crate) fn kind(&self) -> Kind {
         self.known().map_or(Kind::Unknown, |&(_, _, kind)| kind)
@@ -71,6 +84,14 @@ impl Volume {
         match self.known() {
             Some((_, name, _)) => (*name).to_owned(),
             None => format!("{:#x}", self.magic),
+        }
+    }
+
+    /// The size of the pages of a hugetlbfs; `None` for everything else.
+    fn huge_page(&self) -> Option<usize> {
+        match self.name().as_str() {
+            "hugetlbfs" => usize::try_from(self.block).ok(),
+            _ => None,
         }
     }
 
@@ -87,6 +108,7 @@ impl From<StatFs> for Volume {
     fn from(stat: StatFs) -> Self {
         Self {
             magic: stat.f_type as u64 & 0xffff_ffff,
+            block: stat.f_bsize as u64,
             available: (stat.f_bavail as u64).saturating_mul(stat.f_bsize as u64),
         }
     }
