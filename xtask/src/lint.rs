@@ -8,6 +8,9 @@ use anyhow::Result;
 use crate::report::Report;
 use crate::run::{cargo, run};
 
+/// The combinations of the library's features that the other steps do not build.
+const FEATURES: [&str; 3] = ["", "derive", "async"];
+
 /// Takes all the steps; true if they went well.
 pub(crate) fn lint() -> Result<bool> {
     let mut report = Report::default();
@@ -25,10 +28,19 @@ pub(crate) fn steps(report: &mut Report) {
             "clippy",
             "--workspace",
             "--all-targets",
+            "--all-features",
             "--",
             "--deny",
             "warnings",
         ]))
+    });
+    report.step("features", || {
+        for features in FEATURES {
+            let mut check = cargo();
+            check.args(["clippy", "--package", "shmkit", "--no-default-features"]);
+            silent(check.args(["--features", features, "--", "--deny", "warnings"]))?;
+        }
+        Ok(format!("{} combinations compile", FEATURES.len()))
     });
     report.step("docs", || {
         // The library and the program are both called `shmkit`, so they cannot go at once.
@@ -39,7 +51,9 @@ pub(crate) fn steps(report: &mut Report) {
 
 fn doc(arguments: &[&str]) -> Command {
     let mut command = cargo();
-    command.args(["doc", "--no-deps"]).args(arguments);
+    command
+        .args(["doc", "--no-deps", "--all-features"])
+        .args(arguments);
     command.env("RUSTDOCFLAGS", flags("RUSTDOCFLAGS", "--deny warnings"));
     command
 }

@@ -57,7 +57,7 @@ pub(crate) fn test(quick: bool, limit: Duration, arguments: &[String]) -> Result
 fn cargo_test(python: &Path) -> Command {
     let mut command = cargo();
     command
-        .args(["test", "--no-fail-fast"])
+        .args(["test", "--no-fail-fast", "--all-features"])
         .env(python::VARIABLE, python);
     command
 }

@@ -8,7 +8,7 @@ use super::signal::{Passed, Round};
 use crate::atomic::{AtomicU32, Ordering};
 #[cfg(doc)]
 use crate::error::ErrorKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A place inside a segment where a number of threads, of any processes, wait for one another.
 ///
@@ -36,13 +36,13 @@ use crate::error::Result;
 /// A word, and 4 bytes with the number of parties.
 #[repr(C, align(8))]
 pub struct Barrier {
-    round: Round,
+    pub(super) round: Round,
     parties: AtomicU32,
 }
 
 /// How somebody got through a [`Barrier`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct BarrierWaitResult(bool);
+pub struct BarrierWaitResult(pub(super) bool);
 
 impl BarrierWaitResult {
     /// Whether this one came last, which is so for one in each round.
@@ -120,12 +120,14 @@ impl Barrier {
         let begun = Instant::now();
         match self.round.wait(self.parties(), wait.limit()) {
             Some(passed) => Ok(BarrierWaitResult(passed == Passed::Last)),
-            None => {
-                let (come, all) = (self.waiting(), self.parties());
-                let missing = format!("besides this one {come} of {all} are there");
-                Err(timed_out(self, wait, begun, &missing))
-            }
+            None => Err(self.explain(wait, begun)),
         }
+    }
+
+    pub(super) fn explain(&self, wait: Wait, begun: Instant) -> Error {
+        let (come, all) = (self.waiting(), self.parties());
+        let missing = format!("besides this one {come} of {all} are there");
+        timed_out(self, wait, begun, &missing)
     }
 }
 

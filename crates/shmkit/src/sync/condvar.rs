@@ -58,13 +58,13 @@ use crate::lock::Acquired;
 /// A word and 4 bytes that are 0. All zeros is one that nobody waits for.
 #[repr(C, align(8))]
 pub struct Condvar {
-    sequence: Sequence,
+    pub(super) sequence: Sequence,
     reserved: AtomicU32,
 }
 
 /// Whether a wait ended by its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct WaitTimeoutResult(bool);
+pub struct WaitTimeoutResult(pub(super) bool);
 
 impl WaitTimeoutResult {
     /// Whether the limit was over before a notification came.

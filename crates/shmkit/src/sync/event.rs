@@ -43,7 +43,7 @@ use crate::error::Result;
 /// that is not set.
 #[repr(C, align(8))]
 pub struct Event {
-    flag: Flag,
+    pub(super) flag: Flag,
     is_auto: AtomicU32,
 }
 

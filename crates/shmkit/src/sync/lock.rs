@@ -21,7 +21,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 #[repr(C, align(8))]
 pub(super) struct Lock {
-    word: Word,
+    pub(super) word: Word,
     /// The holder that somebody waits for, for messages; 0 if nobody waits.
     blamed: AtomicU32,
     /// Since when, in nanoseconds since 1970.

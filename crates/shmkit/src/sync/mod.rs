@@ -36,6 +36,8 @@ mod readers;
 mod signal;
 mod word;
 
+#[cfg(all(feature = "async", not(loom)))]
+mod asynchronous;
 #[cfg(not(loom))]
 mod barrier;
 #[cfg(not(loom))]
@@ -52,12 +54,16 @@ mod lock;
 mod mutex;
 #[cfg(not(loom))]
 mod once;
+#[cfg(all(feature = "async", not(loom)))]
+mod reactor;
 #[cfg(not(loom))]
 mod recursive;
 #[cfg(not(loom))]
 mod rwlock;
 #[cfg(not(loom))]
 mod semaphore;
+#[cfg(all(feature = "async", not(loom)))]
+mod task;
 #[cfg(not(loom))]
 mod thread;
 

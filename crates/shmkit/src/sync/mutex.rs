@@ -66,7 +66,7 @@ use crate::lock::{Acquired, sealed::Held};
 /// [`Recovery`]: crate::Recovery
 #[repr(C, align(8))]
 pub struct Mutex<T> {
-    lock: Lock,
+    pub(super) lock: Lock,
     data: UnsafeCell<T>,
 }
 
@@ -152,7 +152,7 @@ impl<T> Mutex<T> {
 
     /// Takes the lock in the usual case.
     #[inline]
-    fn at_once(&self) -> Option<MutexGuard<'_, T>> {
+    pub(super) fn at_once(&self) -> Option<MutexGuard<'_, T>> {
         let hold = self.lock.take_at_once()?;
         Some(self.guard(hold, false))
     }
@@ -164,7 +164,7 @@ impl<T> Mutex<T> {
     }
 
     #[inline]
-    fn guard(&self, hold: Hold, in_doubt: bool) -> MutexGuard<'_, T> {
+    pub(super) fn guard(&self, hold: Hold, in_doubt: bool) -> MutexGuard<'_, T> {
         MutexGuard {
             mutex: self,
             hold,

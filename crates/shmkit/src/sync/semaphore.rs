@@ -34,7 +34,7 @@ use crate::error::{Error, ErrorKind, Op, Result};
 #[doc(alias = "sem_t")]
 #[repr(C, align(8))]
 pub struct Semaphore {
-    permits: Permits,
+    pub(super) permits: Permits,
     reserved: AtomicU32,
 }
 

@@ -27,6 +27,12 @@ macro_rules! words {
             pub(crate) fn new(state: u32) -> Self {
                 Self(AtomicU32::new(state))
             }
+
+            /// What a task sleeps on.
+            #[cfg(feature = "async")]
+            pub(crate) fn atomic(&self) -> &AtomicU32 {
+                &self.0
+            }
         }
     )*};
 }
@@ -98,6 +104,22 @@ impl Permits {
             }
         }
         false
+    }
+
+    /// Takes a permit for a task that has slept and cannot know who else still does.
+    #[cfg(feature = "async")]
+    pub(crate) fn try_acquire_after_sleep(&self) -> bool {
+        self.try_take(Self::WAITERS)
+    }
+
+    /// Says that a task sleeps because there is no permit; the state that it sleeps on, or `None` if
+    /// there is one.
+    #[cfg(feature = "async")]
+    pub(crate) fn announce(&self) -> Option<u32> {
+        let state = self.0.load(Ordering::Relaxed);
+        let is_marked = state == Self::WAITERS
+            || state == 0 && self.swap(0, Self::WAITERS, Ordering::Relaxed).is_ok();
+        is_marked.then_some(Self::WAITERS)
     }
 
     /// Takes a permit, sleeping until there is one; `false` if `limit` is over first.
@@ -179,6 +201,19 @@ impl Flag {
         self.0.fetch_and(!Self::SET, Ordering::Acquire) & Self::SET != 0
     }
 
+    /// The state now, for a task that waits until it is set after that.
+    #[cfg(feature = "async")]
+    pub(crate) fn now(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Whether it is set, or was set since `before`.
+    #[cfg(feature = "async")]
+    pub(crate) fn was_set_since(&self, before: u32) -> bool {
+        let now = self.now();
+        now & Self::SET != 0 || now / Self::ONE_SETTING != before / Self::ONE_SETTING
+    }
+
     /// Sleeps until it is set, or was set in between; `false` if `limit` is over first. Only reads.
     pub(crate) fn wait(&self, limit: Limit) -> bool {
         let before = self.0.load(Ordering::Acquire);
@@ -245,6 +280,14 @@ impl Round {
     /// Comes, and sleeps until `parties` have come; `None` if `limit` is over first, and it is as
     /// if it had never come.
     pub(crate) fn wait(&self, parties: u32, limit: Limit) -> Option<Passed> {
+        match self.come(parties) {
+            Ok(passed) => Some(passed),
+            Err(round) => self.wait_for_others(round, limit),
+        }
+    }
+
+    /// Comes without sleeping: how one got through, or the round in which the others are awaited.
+    pub(crate) fn come(&self, parties: u32) -> Result<Passed, u32> {
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
             let is_last = (state & Self::MOST) + 1 >= parties;
@@ -256,30 +299,37 @@ impl Round {
             match self.swap(state, come, Ordering::AcqRel) {
                 Ok(_) if is_last => {
                     park::wake(&self.0, park::ALL);
-                    return Some(Passed::Last);
+                    return Ok(Passed::Last);
                 }
-                Ok(_) => return self.wait_for_others(come & Self::NUMBER, limit),
+                Ok(_) => return Err(come & Self::NUMBER),
                 Err(now) => state = now,
             }
         }
     }
 
     fn wait_for_others(&self, round: u32, limit: Limit) -> Option<Passed> {
-        loop {
-            let state = self.0.load(Ordering::Acquire);
-            if state & Self::NUMBER != round {
-                return Some(Passed::WithTheOthers);
-            }
+        while let Some(state) = self.awaits(round) {
             match limit.left(RECHECK) {
                 Some(left) => park::wait(&self.0, state, left),
-                None => {
-                    let gone = state.wrapping_sub(1);
-                    if self.swap(state, gone, Ordering::Relaxed).is_ok() {
-                        return None;
-                    }
-                }
+                None if self.go_away(round) => return None,
+                None => {}
             }
         }
+        Some(Passed::WithTheOthers)
+    }
+
+    /// The state to sleep on if it is still the round in which one has come.
+    pub(crate) fn awaits(&self, round: u32) -> Option<u32> {
+        let state = self.0.load(Ordering::Acquire);
+        (state & Self::NUMBER == round).then_some(state)
+    }
+
+    /// Goes as if one had never come; `false` if the round is over, or another came or went just now.
+    pub(crate) fn go_away(&self, round: u32) -> bool {
+        self.awaits(round).is_some_and(|state| {
+            self.swap(state, state.wrapping_sub(1), Ordering::Relaxed)
+                .is_ok()
+        })
     }
 
     fn swap(&self, from: u32, to: u32, success: Ordering) -> Result<u32, u32> {

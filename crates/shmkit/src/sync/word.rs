@@ -223,6 +223,35 @@ impl Word {
         }
     }
 
+    /// The same for a task that has slept and cannot know who else still does.
+    #[cfg(feature = "async")]
+    pub(crate) fn try_take_after_sleep(
+        &self,
+        peers: &impl Peers,
+        flagged: Flagged,
+    ) -> Result<Grant, Refusal> {
+        let taken = self.try_take(peers, flagged)?;
+        self.0.fetch_or(WAITERS, Ordering::Relaxed);
+        Ok(taken)
+    }
+
+    /// Says that a task sleeps because the lock is held; the state that it sleeps on, or `None` if
+    /// the lock is free or the state was changing.
+    #[cfg(feature = "async")]
+    pub(crate) fn announce(&self) -> Option<u32> {
+        let state = self.0.load(Ordering::Relaxed);
+        let is_held = state & LEASE != Self::FREE;
+        let waiting = state | WAITERS;
+        (is_held && (state == waiting || self.swap(state, waiting, Ordering::Relaxed)))
+            .then_some(waiting)
+    }
+
+    /// What a task sleeps on.
+    #[cfg(feature = "async")]
+    pub(crate) fn atomic(&self) -> &AtomicU32 {
+        &self.0
+    }
+
     /// Sleeps a moment, for one who may only read.
     pub(crate) fn wait_for_change(&self, limit: Duration) {
         park::wait(&self.0, self.0.load(Ordering::Relaxed), limit);

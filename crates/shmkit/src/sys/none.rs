@@ -9,6 +9,9 @@ pub(crate) mod fork {
     pub(crate) fn epoch() -> u32 {
         1
     }
+
+    #[allow(dead_code, reason = "for the feature `async`")]
+    pub(crate) fn steady() {}
 }
 
 /// See `linux::attachment`.
@@ -89,6 +92,26 @@ pub(crate) mod futex {
     }
 
     pub(crate) fn wake(_: &AtomicU32, _: u32) {}
+
+    #[derive(Debug, Clone, Copy)]
+    #[allow(dead_code, reason = "nobody looks into it")]
+    pub(crate) struct Watched {
+        pub(crate) address: usize,
+        pub(crate) expected: u32,
+    }
+
+    #[allow(dead_code, reason = "for the feature `async`")]
+    pub(crate) const MOST_WATCHED: usize = 128;
+
+    #[allow(dead_code, reason = "for the feature `async`")]
+    pub(crate) fn wait_any(_: &[Watched], _: Duration) -> io::Result<Option<usize>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[allow(dead_code, reason = "for the feature `async`")]
+    pub(crate) fn has_changed(_: Watched) -> bool {
+        true
+    }
 }
 
 /// See `linux::identity`.

@@ -1,6 +1,8 @@
 //! The integration tests of shmkit, in one binary: real processes, real crashes, real Qt.
 #![expect(clippy::print_stdout, reason = "a test that cannot run here says why")]
 
+#[cfg(feature = "async")]
+mod asynchronous;
 mod bad_input;
 mod conformance;
 mod crash;
