@@ -19,6 +19,9 @@ struct State {
     callback: extern "C" fn(u32),
     any: Box<dyn Send>,
     grid: [[String; 2]; 2],
+    queue: shmkit::sync::Mutex<Vec<u8>>,
+    names: shmkit::sync::RwLock<&'static str>,
+    weak: std::sync::Weak<u32>,
 }
 
 fn main() {}
