@@ -9,6 +9,7 @@ mod ls;
 mod reap;
 mod serve;
 mod time;
+mod top;
 mod wait;
 
 use std::ffi::OsString;
@@ -27,9 +28,10 @@ pub(crate) use doctor::Doctor;
 pub(crate) use dump::{Dump, Range};
 pub(crate) use events::Events;
 pub(crate) use holders::Holders;
-pub(crate) use ls::Ls;
+pub(crate) use ls::{Ls, SortName};
 pub(crate) use reap::Reap;
 pub(crate) use serve::Serve;
+pub(crate) use top::Top;
 pub(crate) use wait::Wait;
 
 const AFTER_HELP: &str = "\
@@ -123,6 +125,7 @@ pub(crate) enum Command {
     Info(Info),
     #[command(visible_alias = "list")]
     Ls(Ls),
+    Top(Top),
     Holders(Holders),
     Dump(Dump),
     Diff(Diff),

@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod signals;
 mod size;
+mod top;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Reap(args) => commands::reap::run(args),
         Command::Key(args) => commands::key::run(args),
         Command::Lock(args) => commands::lock::run(args),
+        Command::Top(args) => commands::top::run(args),
         Command::Wait(args) => commands::wait::run(args),
         Command::Events(args) => commands::events::run(args),
         Command::Doctor(args) => commands::doctor::run(args),

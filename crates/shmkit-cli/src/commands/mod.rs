@@ -19,6 +19,7 @@ mod reading;
 pub(crate) mod reap;
 pub(crate) mod rm;
 pub(crate) mod serve;
+pub(crate) mod top;
 pub(crate) mod wait;
 
 use std::process::ExitCode;

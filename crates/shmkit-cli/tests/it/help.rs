@@ -8,7 +8,7 @@ use shmkit_testkit::Scratch;
 
 use crate::support::{on_terminal, run};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "create",
     "put",
     "get",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 18] = [
     "wait",
     "events",
     "doctor",
+    "top",
     "serve",
     "completions",
     "man",

@@ -11,4 +11,5 @@ mod locking;
 mod segments;
 mod serve;
 mod support;
+mod top;
 mod watching;

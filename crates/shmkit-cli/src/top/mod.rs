@@ -1,0 +1,108 @@
+//! The live view: a thread that looks, what is known, and how it is drawn.
+
+mod app;
+mod changes;
+mod look;
+mod once;
+mod row;
+mod view;
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use shmkit::inspect::Filter;
+
+use crate::args::Top;
+use crate::output;
+use app::{App, Next};
+use look::Looker;
+
+/// A signal is noticed, and a new look shown, after so long at most.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Shows segments until it is told to end.
+pub(crate) fn run(args: &Top) -> Result<()> {
+    let mut filter = Filter::new();
+    for name in &args.names {
+        filter.name(name)?;
+    }
+    for name in &args.types {
+        filter.place(name);
+    }
+    if args.once {
+        return once::print(&filter, args);
+    }
+    if !is_live() {
+        output::message("this is no terminal to draw on, so it is printed once");
+        return once::print(&filter, args);
+    }
+    let end = signals().context("cannot wait for signals")?;
+    let mut app = App::new(args.sort, args.reverse, args.changes);
+    let looker = Looker::start(filter, args.interval, app.wish());
+    // It puts the terminal right again also after a panic.
+    let mut terminal = ratatui::try_init().context("cannot draw on this terminal")?;
+    let ended = live(&mut terminal, &mut app, &looker, &end);
+    ratatui::restore();
+    ended
+}
+
+fn is_live() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|it| it.is_empty() || it == "dumb");
+    io::stdout().is_terminal() && io::stdin().is_terminal() && !is_dumb
+}
+
+fn live(
+    terminal: &mut DefaultTerminal,
+    app: &mut App,
+    looker: &Looker,
+    end: &AtomicBool,
+) -> Result<()> {
+    let is_coloured = output::is_coloured();
+    let mut is_stale = true;
+    while !end.load(Ordering::Relaxed) {
+        while let Some(seen) = looker.latest() {
+            app.take(seen?);
+            is_stale = true;
+        }
+        if is_stale {
+            terminal
+                .draw(|frame| view::draw(frame, app, is_coloured))
+                .context("cannot draw")?;
+            looker.wish(app.wish());
+        }
+        is_stale = event::poll(BREATH).context("cannot read from the terminal")?;
+        if is_stale {
+            match event::read().context("cannot read from the terminal")? {
+                Event::Key(key) if key.kind != KeyEventKind::Release => match app.press(key) {
+                    Next::Go => {}
+                    Next::LookNow => looker.look_now(),
+                    Next::End => return Ok(()),
+                },
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Set when a signal asks for the end.
+fn signals() -> io::Result<Arc<AtomicBool>> {
+    let end = Arc::new(AtomicBool::new(false));
+    #[cfg(unix)]
+    for signal in [
+        signal_hook::consts::SIGTERM,
+        signal_hook::consts::SIGHUP,
+        signal_hook::consts::SIGINT,
+    ] {
+        signal_hook::flag::register(signal, Arc::clone(&end))?;
+    }
+    Ok(end)
+}
+
+#[cfg(test)]
+mod tests;
