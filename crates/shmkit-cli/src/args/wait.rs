@@ -11,11 +11,12 @@ use super::{Timeout, timeout};
 ///
 ///   created   it exists, complete
 ///   attached  somebody has it attached
+///   unlocked  nobody has its lock
 ///   released  nobody has it attached, or it is gone
 ///   removed   it does not exist
 ///
 /// Returns at once if it is so already. Of POSIX segments the kernel tells at once; System V
-/// segments are looked at every 100 ms. What was true a moment ago may be true no longer.
+/// segments are looked at every 100 ms, and locks every 10. What was true a moment ago may be true no longer.
 ///
 /// Exit status: 0 if it is so, 1 if the time is over, 2 if it cannot be told.
 #[derive(Debug, Parser)]
@@ -44,6 +45,7 @@ pub(crate) struct Wait {
 pub(crate) enum UntilName {
     Created,
     Attached,
+    Unlocked,
     Released,
     Removed,
 }
@@ -53,6 +55,7 @@ impl From<UntilName> for Until {
         match name {
             UntilName::Created => Self::Created,
             UntilName::Attached => Self::Attached,
+            UntilName::Unlocked => Self::Unlocked,
             UntilName::Released => Self::Released,
             UntilName::Removed => Self::Removed,
         }

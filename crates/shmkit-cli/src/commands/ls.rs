@@ -40,6 +40,9 @@ pub(crate) fn run(args: Ls) -> Result<ExitCode> {
             output::print(&format!("{}{}", clear(), text(&segments, args.long)))?;
         }
         std::thread::sleep(pause);
+        if output::nobody_reads() {
+            return Ok(ExitCode::SUCCESS);
+        }
     }
 }
 

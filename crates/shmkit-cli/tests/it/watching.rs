@@ -56,6 +56,31 @@ fn a_wait_in_vain_is_the_answer_no() {
 }
 
 #[test]
+fn a_wait_for_the_lock_names_its_holder() {
+    let _watch = deadline(PATIENCE * 3);
+    for key in Key::each() {
+        run(&["create", &key.text, "1"]).ok();
+        let wait = |limit| ["wait", &key.text, "-u", "unlocked", "-t", limit];
+        run(&wait("0")).ok();
+        let mut lock = shmkit(&[
+            "lock",
+            &key.text,
+            "--",
+            "sh",
+            "-c",
+            "echo locked; read line",
+        ]);
+        lock.stdin(std::process::Stdio::piped());
+        let (mut locker, _) = Holding::start(lock);
+        let who = format!("process {} (shmkit)", locker.pid());
+        run(&wait("0.02")).failed(1, &["not unlocked", "held", &who]);
+        let waiter = shmkit(&wait("inf")).spawn().unwrap();
+        locker.hang_up();
+        assert_eq!(waiter.wait_with_output().unwrap().status.code(), Some(0));
+    }
+}
+
+#[test]
 fn events_are_told_as_they_happen() {
     let _watch = deadline(PATIENCE * 3);
     for key in Key::each() {

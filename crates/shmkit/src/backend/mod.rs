@@ -56,7 +56,7 @@ pub(crate) use target::Target;
 #[cfg(unix)]
 pub(crate) const CONSTANT: Seals = Seals::WRITE.and(Seals::SHRINK);
 
-pub(crate) use survey::{find, holders, list, named, system_v_key, user_number};
+pub(crate) use survey::{find, holders, list, lock_info, named, system_v_key, user_number};
 
 pub use fs_kind::{FsKind, Medium};
 pub use placement::{Advice, HugePages, Nodes};

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Holder, Holders, SegmentInfo, nameless, posix, system_v, unsupported};
+use super::{Holder, Holders, LockInfo, SegmentInfo, nameless, posix, system_v, unsupported};
 use crate::error::{Error, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
 use crate::mapping::Access;
@@ -52,15 +52,20 @@ pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
 /// Who uses a segment and its lock.
 pub(crate) fn holders(key: &NativeIpcKey) -> Result<Holders> {
     let found = find(key)?;
-    let lock = match key.key_type() {
-        KeyType::PosixRealtime => posix::lock_info::look(key),
-        _ => system_v::lock_info::look(key),
-    }?;
     Ok(Holders {
         processes: found.holders,
         complete: found.complete,
-        lock,
+        lock: lock_info(key)?,
     })
+}
+
+/// A segment's lock; `None` if it has none.
+pub(crate) fn lock_info(key: &NativeIpcKey) -> Result<Option<LockInfo>> {
+    match key.key_type() {
+        KeyType::PosixRealtime => posix::lock_info::look(key),
+        KeyType::SystemV(_) => system_v::lock_info::look(key),
+        KeyType::Windows => Err(unsupported(key, Op::Inspect)),
+    }
 }
 
 /// The user of a name.

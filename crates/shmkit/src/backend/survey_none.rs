@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::{Holders, Place, SegmentInfo, unsupported};
+use super::{Holders, LockInfo, Place, SegmentInfo, unsupported};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 
@@ -18,6 +18,11 @@ pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
 
 /// Who uses a segment and its lock.
 pub(crate) fn holders(key: &NativeIpcKey) -> Result<Holders> {
+    Err(unsupported(key, Op::Inspect))
+}
+
+/// A segment's lock.
+pub(crate) fn lock_info(key: &NativeIpcKey) -> Result<Option<LockInfo>> {
     Err(unsupported(key, Op::Inspect))
 }
 

@@ -19,6 +19,8 @@ pub enum Until {
     Created,
     /// Somebody has it attached.
     Attached,
+    /// Nobody has its lock: it is free, or whoever had it died.
+    Unlocked,
     /// Nobody has it attached, or it is gone.
     Released,
     /// It does not exist.
@@ -30,15 +32,20 @@ impl fmt::Display for Until {
         f.pad(match self {
             Self::Created => "created",
             Self::Attached => "attached",
+            Self::Unlocked => "unlocked",
             Self::Released => "released",
             Self::Removed => "removed",
         })
     }
 }
 
-/// How far looks are apart that cost next to nothing, and others.
+/// How far looks are apart at least, and at most if nobody tells of a change. Where looking takes
+/// long they are further apart.
 const SHORTEST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_millis(100);
+
+/// Nobody tells of a lock.
+const LONGEST_OF_LOCKS: Duration = Duration::from_millis(10);
 
 /// Waits for a segment to come into a state, at most `limit`, or for ever if that is `None`. Returns
 /// at once if it is in that state already.
@@ -73,13 +80,17 @@ const LONGEST: Duration = Duration::from_millis(100);
 ///
 /// # Platform-specific behavior
 /// POSIX keys: the kernel tells of a change, so this returns within a few milliseconds. System V
-/// keys: it is looked for every 100 milliseconds, or less often on machines with so many processes
-/// that looking takes long.
+/// keys: it is looked for every 100 milliseconds. Locks are looked at every 10. On machines with so
+/// many processes that looking takes long it is less often.
 pub fn wait(key: &NativeIpcKey, until: Until, limit: Option<Duration>) -> Result<()> {
     let end = limit.and_then(|limit| Instant::now().checked_add(limit));
     let notices = key.key_type() == KeyType::PosixRealtime;
     // Watched before the first look, so that nothing falls between.
-    let mut pace = Pace::new(notices, SHORTEST, LONGEST);
+    let longest = match until {
+        Until::Unlocked => LONGEST_OF_LOCKS,
+        _ => LONGEST,
+    };
+    let mut pace = Pace::new(notices, SHORTEST, longest);
     loop {
         let (seen, news) = pace.look(|| look(key, until));
         let Seen::NotYet(what) = seen? else {
@@ -109,12 +120,17 @@ enum Seen {
 }
 
 fn look(key: &NativeIpcKey, until: Until) -> Result<Seen> {
+    if until == Until::Unlocked {
+        return look_at_lock(key);
+    }
     let info = match backend::find(key) {
         Ok(info) => info,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(match until {
                 Until::Released | Until::Removed => Seen::It,
-                Until::Created | Until::Attached => Seen::NotYet("there is no such segment".into()),
+                Until::Created | Until::Attached | Until::Unlocked => {
+                    Seen::NotYet("there is no such segment".into())
+                }
             });
         }
         Err(error) => return Err(error),
@@ -123,7 +139,7 @@ fn look(key: &NativeIpcKey, until: Until) -> Result<Seen> {
         Until::Created => info.size > 0,
         Until::Attached => is_attached(&info),
         Until::Released => matches!(info.state, State::Orphan | State::Kept),
-        Until::Removed => false,
+        Until::Removed | Until::Unlocked => false,
     };
     Ok(match is_it {
         true => Seen::It,
@@ -132,6 +148,29 @@ fn look(key: &NativeIpcKey, until: Until) -> Result<Seen> {
         }
         false => Seen::NotYet(format!("it is {}: {}", info.state, info.reason)),
     })
+}
+
+fn look_at_lock(key: &NativeIpcKey) -> Result<Seen> {
+    // Without a lock nobody can have it.
+    let Some(lock) = backend::lock_info(key)? else {
+        return Ok(Seen::It);
+    };
+    match lock.held {
+        Some(false) => Ok(Seen::It),
+        Some(true) => {
+            let holders = lock.holders.iter();
+            let holders: Vec<String> = holders
+                .map(|holder| format!("process {} ({})", holder.pid, holder.program))
+                .collect();
+            Ok(Seen::NotYet(match holders.is_empty() {
+                true => lock.reason,
+                false => format!("{}: {}", lock.reason, holders.join(", ")),
+            }))
+        }
+        None => Err(Error::new(Op::Wait, ErrorKind::PermissionDenied)
+            .on(key)
+            .detail("this user may not look at its lock")),
+    }
 }
 
 /// Whether somebody has it mapped, and not only open.

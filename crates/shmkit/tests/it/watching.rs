@@ -16,6 +16,7 @@ for_every_key!(
     a_wait_ends_when_another_process_attaches,
     a_wait_ends_when_all_users_are_killed,
     a_wait_ends_when_the_last_user_leaves,
+    a_wait_ends_when_the_lock_is_given_back_or_its_holder_dies,
     what_is_the_case_is_not_waited_for,
     a_wait_in_vain_says_what_is_the_case,
     events_tell_a_segments_life,
@@ -84,6 +85,40 @@ fn a_wait_ends_when_the_last_user_leaves(key: TestKey) {
     ends_by(&key, Until::Removed, || user.tell("leave"));
     user.expect("left");
     watch::wait(&key, Until::Released, Some(LONG)).unwrap();
+}
+
+#[test]
+#[ignore = "child role"]
+fn role_lock() {
+    let Some(me) = role() else { return };
+    let segment = SharedMemory::attach(&me.arg().parse().unwrap()).unwrap();
+    for order in me.orders() {
+        assert_eq!(order, "lock");
+        let held = segment.lock().unwrap().assume_recovered();
+        me.say("locked");
+        assert_eq!(me.ask(), "unlock");
+        drop(held);
+    }
+}
+
+fn a_wait_ends_when_the_lock_is_given_back_or_its_holder_dies(key: TestKey) {
+    let segment = SharedMemory::create(&key, 4096).unwrap();
+    watch::wait(&key, Until::Unlocked, Some(Duration::ZERO)).unwrap();
+    let mut locker = spawn("watching::role_lock", key.to_string());
+    let lock = |locker: &mut Child| {
+        locker.tell("lock");
+        locker.expect("locked");
+    };
+    lock(&mut locker);
+    let error = watch::wait(&key, Until::Unlocked, Some(SHORT)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    let who = format!("process {}", locker.pid());
+    assert!(error.to_string().contains(&who), "{error}");
+    ends_by(&key, Until::Unlocked, || locker.tell("unlock"));
+    lock(&mut locker);
+    ends_by(&key, Until::Unlocked, || locker.kill());
+    // Waiting took nothing: the next one is told of the death.
+    assert!(segment.lock().unwrap().owner_died());
 }
 
 fn what_is_the_case_is_not_waited_for(key: TestKey) {

@@ -36,7 +36,8 @@ fn describe(key: NativeIpcKey, sight: &Sight) -> LockInfo {
     let (holders, held_by_one_of, reason) = held_by(sight);
     LockInfo {
         key,
-        held: Some(sight.holder != Holder::Nobody),
+        // The dead have nothing: whoever wants it gets it.
+        held: Some(sight.holder != Holder::Nobody && sight.is_alive),
         holders,
         held_by_one_of,
         owner_died: sight.lost || !sight.is_alive,
