@@ -2,6 +2,7 @@
 //! anything, so all of it is a guess for people and never decides what is removed.
 
 use super::Kind;
+use crate::layout::mark;
 
 /// So many of the first bytes are looked at.
 pub(super) const START: usize = 256;
@@ -53,11 +54,10 @@ pub(super) fn by_start(start: &[u8], size: u64, ours: bool) -> Kind {
     }
 }
 
-/// Whether the bytes are the header of a typed segment, and the type's name if it has one.
-///
-/// There are no typed segments yet; their header says what is to be looked for here.
-fn typed(_start: &[u8]) -> Option<Option<String>> {
-    None
+/// The name of the type of a typed segment, if it is one and its type has a name.
+fn typed(start: &[u8]) -> Option<Option<String>> {
+    let name = mark::type_name(start)?;
+    Some(Some(name).filter(|name| !name.is_empty()))
 }
 
 /// `managed_shared_memory` begins with the word 2, "initialised", and its allocator says soon

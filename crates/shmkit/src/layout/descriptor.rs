@@ -338,6 +338,15 @@ impl Layout {
         self.align
     }
 
+    /// The name of the type; `None` for numbers, arrays and the like.
+    #[must_use]
+    pub const fn name(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Enum { name, .. } | Kind::Composite { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
     /// What it is made of.
     #[must_use]
     pub const fn kind(&self) -> Kind {

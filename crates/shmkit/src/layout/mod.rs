@@ -16,13 +16,14 @@ mod atomics;
 #[doc(hidden)]
 pub mod check;
 mod descriptor;
+pub(crate) mod mark;
 mod scalar;
 mod schema;
 mod text;
 
 pub use descriptor::{Field, Kind, Layout, Role, Variant};
 pub use scalar::Scalar;
-pub use schema::{Difference, Differences, Leaf, Leaves, Schema, SchemaError, Value};
+pub use schema::{Difference, Differences, Leaf, Leaves, Primitive, Schema, SchemaError, Value};
 #[cfg(feature = "derive")]
 pub use shmkit_derive::ShmSafe;
 

@@ -45,7 +45,7 @@ pub struct LockHolder {
 }
 
 /// The holder of a lease, at a lock with this record of who waits for whom.
-pub(super) fn of_lease(address: usize, number: u32, held_for: Option<Duration>) -> LockHolder {
+pub(crate) fn of_lease(address: usize, number: u32, held_for: Option<Duration>) -> LockHolder {
     let said = roster::member(lease::roster_of(address), number);
     let said = said.as_ref();
     let is_mine = lease::of(address).is_ok_and(|mine| mine == number);

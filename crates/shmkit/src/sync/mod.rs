@@ -82,4 +82,4 @@ pub use self::{
 };
 
 #[cfg(not(loom))]
-pub(crate) use self::{limit::Limit, once::Undone};
+pub(crate) use self::{holder::of_lease as holder_of, limit::Limit, once::Undone, word::peek};

@@ -53,6 +53,12 @@ pub(crate) enum Refusal {
     Flagged,
 }
 
+/// Who has a lock with a word like this, and whether it has the flag: for those who only look.
+pub(crate) fn peek(state: u32) -> (Option<u32>, bool) {
+    let lease = Some(state & LEASE).filter(|&lease| lease != Word::FREE);
+    (lease, state & FLAG != 0)
+}
+
 impl Word {
     pub(super) const FREE: u32 = 0;
 

@@ -10,16 +10,13 @@ use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::layout::mark::{self, MAGIC};
 use crate::layout::{Layout, Schema};
 use crate::lease::roster;
 use crate::mapping::{Ro, View};
 use crate::sync::Once;
 use crate::sys::attachment;
 use crate::sys::identity::identity;
-
-/// The first bytes: not ASCII, so that no text begins so, and with a line feed, so that a transfer
-/// as text shows.
-pub(crate) const MAGIC: [u8; 8] = *b"\x89SHMKIT\n";
 
 /// The one version of the format so far.
 const FORMAT: u32 = 1;
@@ -63,10 +60,12 @@ struct Fixed {
     creator_namespace: U64,
     created: U64,
     creator_program: [u8; 16],
-    reserved_too: [u8; 40],
+    /// The name of the type, cut, for those who look at many segments: 0 bytes if it has none.
+    type_name: [u8; 40],
 }
 
 const _: () = assert!(size_of::<Fixed>() == READY);
+const _: () = assert!(std::mem::offset_of!(Fixed, type_name) == mark::TYPE_NAME);
 
 /// How a value lies in a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,12 +93,6 @@ impl Geometry {
 /// lease, is initialising it.
 pub(super) fn new(layout: &Layout, geometry: Geometry) -> Vec<u8> {
     let me = identity();
-    let mut program = [0; 16];
-    let bytes = me.program.bytes().take(program.len());
-    program
-        .iter_mut()
-        .zip(bytes)
-        .for_each(|(to, from)| *to = from);
     let fixed = Fixed {
         magic: MAGIC,
         format: FORMAT.into(),
@@ -113,8 +106,8 @@ pub(super) fn new(layout: &Layout, geometry: Geometry) -> Vec<u8> {
         reserved: 0.into(),
         creator_namespace: me.namespace.into(),
         created: roster::now().into(),
-        creator_program: program,
-        reserved_too: [0; 40],
+        creator_program: mark::cut(&me.program),
+        type_name: mark::cut(layout.name().unwrap_or_default()),
     };
     let mut head = vec![0; LAYOUT + layout.text_len()];
     head[..READY].copy_from_slice(fixed.as_bytes());
@@ -185,9 +178,6 @@ impl Header {
             .map_err(|error| error.to_string())?;
         let layout = String::from_utf8(text)
             .map_err(|_| "its header describes the layout in what is no text")?;
-        let program = fixed.creator_program;
-        let end = program.iter().position(|&byte| byte == 0);
-        let program = &program[..end.unwrap_or(program.len())];
         Ok(Self {
             header_len,
             value_size,
@@ -196,7 +186,7 @@ impl Header {
             layout,
             creator_pid: fixed.creator_pid.get(),
             creator_namespace: fixed.creator_namespace.get(),
-            creator_program: String::from_utf8_lossy(program).into_owned(),
+            creator_program: mark::text(&fixed.creator_program),
             created: UNIX_EPOCH + Duration::from_nanos(fixed.created.get()),
         })
     }

@@ -6,6 +6,7 @@
 
 mod array_string;
 mod array_vec;
+mod description;
 mod header;
 mod location;
 mod ring;
@@ -18,6 +19,7 @@ pub use crate::layout::ShmSafe;
 
 pub use array_string::ArrayString;
 pub use array_vec::ArrayVec;
+pub use description::{Description, LockState};
 pub use location::Location;
 pub use ring::RingBuffer;
 pub use shared::Shared;

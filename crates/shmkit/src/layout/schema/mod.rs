@@ -6,6 +6,7 @@
 mod decode;
 mod diff;
 mod parse;
+mod primitives;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use std::fmt;
 pub use decode::{Leaf, Leaves, Value};
 pub use diff::{Difference, Differences};
 pub use parse::SchemaError;
+pub use primitives::Primitive;
 
 use super::{Kind, Layout, Role, Scalar, ShmSafe};
 
@@ -95,6 +97,15 @@ impl Schema {
     /// type that is larger than any memory, more than 32 types in one another.
     pub fn parse(text: &str) -> Result<Self, SchemaError> {
         parse::parse(text)
+    }
+
+    /// The name of the type; `None` for numbers, arrays and the like.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match &self.node {
+            Node::Enum { name, .. } | Node::Composite { name, .. } => Some(name),
+            _ => None,
+        }
     }
 
     /// How many bytes a value has.
