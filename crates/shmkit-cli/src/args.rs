@@ -211,7 +211,8 @@ pub(crate) struct Put {
 /// Copy a segment to a file or a pipe
 ///
 /// Writes the bytes of a segment, all of its size, to FILE or standard output. The segment stays as
-/// it is, an orphan too. Anybody's segment will do, as far as its permissions allow.
+/// it is, an orphan too. Anybody's segment will do, as far as its permissions allow. If there is no
+/// segment of the key, it is what `shmkit serve KEY FILE` gives by that name.
 ///
 /// Others may write to it meanwhile. To have them wait, if they use its lock, take that:
 /// `shmkit lock KEY -- shmkit get KEY FILE`.

@@ -1,11 +1,19 @@
-use clap::Parser;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueHint};
 
 use super::mode;
 use crate::http::Address;
 
-/// Serve metrics of all segments
+/// Serve a file to `shmkit get`, or metrics of all segments
 ///
-/// Answers requests for /metrics in Prometheus's text format, on a Unix socket or on a port that
+/// With KEY and FILE: gives the contents of the file, as sealed memory that nobody can change, to
+/// everybody who says `shmkit get KEY`, or `shmkit::os::handover::fetch`, as the same user on this
+/// machine, until Ctrl-C or a signal. There is no segment of that key: the memory is reached by a
+/// socket, and goes with its last user. Prints the key when it is ready.
+///
+/// With --metrics: answers requests for /metrics in Prometheus's text format, on a Unix socket or on a port that
 /// only this machine can reach, until Ctrl-C or a signal. Prints where when it is ready.
 ///
 /// There are the sizes, the attachments and the states of segments, the room in /dev/shm, and what
@@ -14,14 +22,21 @@ use crate::http::Address;
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
+  shmkit serve table prices.csv          and elsewhere: shmkit get table
   shmkit serve --metrics 127.0.0.1:9782
   shmkit serve --metrics unix:/run/shmkit/metrics.sock --mode 660
   curl --unix-socket /run/shmkit/metrics.sock http://localhost/metrics")]
 pub(crate) struct Serve {
-    /// Where: unix:PATH, or a loopback address and a port, 0 for any that is free
-    #[arg(long, value_name = "ADDRESS", required = true, value_parser = str::parse::<Address>)]
-    pub(crate) metrics: Address,
-    /// Who may connect to the Unix socket, as in chmod
+    /// The name for the contents: posix:/NAME, systemv:/PATH, or NAME for posix:/NAME
+    #[arg(value_name = "KEY", requires = "file")]
+    pub(crate) key: Option<OsString>,
+    /// The file with the contents; `-` is standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// Where to serve metrics: unix:PATH, or a loopback address and a port, 0 for any that is free
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "key", value_parser = str::parse::<Address>)]
+    pub(crate) metrics: Option<Address>,
+    /// Who may connect to the Unix socket of the metrics, as in chmod
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = mode)]
     pub(crate) mode: u32,
     /// Tell of so many segments one by one, the largest; all are in the sums

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use shmkit::{Access, Detached, ErrorKind, InUse, Origin, Owners, SharedMemory};
+use shmkit::{Access, Detached, ErrorKind, InUse, Origin, Owners, SharedMemory, View};
 
+use super::rendezvous;
 use crate::args::Get;
 use crate::key;
 use crate::progress::Progress;
@@ -20,8 +21,17 @@ pub(crate) fn run(args: Get) -> Result<ExitCode> {
     let mut options = SharedMemory::options();
     // Whoever names a segment wants that one, whosever it is.
     options.owners(Owners::Anyone).access(Access::ReadOnly);
-    let segment = options.attach(&key)?;
-    copy(&segment, args.file.as_deref())?;
+    let segment = match options.attach(&key) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let Some(given) = rendezvous::take(&key)? else {
+                return Err(error.into());
+            };
+            copy(given.view(), &given.name(), args.file.as_deref())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        attached => attached?,
+    };
+    copy(segment.view(), &segment.name(), args.file.as_deref())?;
     if args.take {
         if segment.detach()? == Detached::Remains {
             match options.remove(&key, InUse::Refuse) {
@@ -38,30 +48,33 @@ pub(crate) fn run(args: Get) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn copy(segment: &SharedMemory, file: Option<&Path>) -> Result<()> {
+fn copy(bytes: View<'_>, called: &str, file: Option<&Path>) -> Result<()> {
     let Some(path) = file.filter(|path| path.as_os_str() != "-") else {
         let out = io::stdout().lock();
         let is_terminal = out.is_terminal();
-        return copy_to(segment, out, is_terminal, "standard output");
+        return copy_to(bytes, called, out, is_terminal, "standard output");
     };
     let name = path.display().to_string();
     let file = File::create(path).with_context(|| format!("cannot write to {name}"))?;
-    copy_to(segment, file, false, &name)
+    copy_to(bytes, called, file, false, &name)
 }
 
-fn copy_to(segment: &SharedMemory, mut out: impl Write, only_text: bool, name: &str) -> Result<()> {
-    let size = segment.size();
+fn copy_to(
+    bytes: View<'_>,
+    called: &str,
+    mut out: impl Write,
+    only_text: bool,
+    name: &str,
+) -> Result<()> {
+    let size = bytes.len();
     let mut progress = Progress::new(Some(size as u64));
     let mut buffer = vec![0; PIECE.min(size)];
     let mut offset = 0;
     while offset < size {
         let piece = &mut buffer[..PIECE.min(size - offset)];
-        segment.read_at(offset, piece)?;
+        bytes.copy_to(offset, piece)?;
         if only_text && !piece.iter().all(is_text) {
-            bail!(
-                "cannot show {} on a terminal: it is not text; name a file or use a pipe",
-                segment.name()
-            );
+            bail!("cannot show {called} on a terminal: it is not text; name a file or use a pipe");
         }
         out.write_all(piece)
             .with_context(|| format!("cannot write to {name}"))?;

@@ -17,6 +17,7 @@ pub(crate) mod man;
 pub(crate) mod put;
 mod reading;
 pub(crate) mod reap;
+mod rendezvous;
 pub(crate) mod rm;
 pub(crate) mod serve;
 pub(crate) mod top;

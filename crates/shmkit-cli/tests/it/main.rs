@@ -8,6 +8,7 @@ mod help;
 mod keys;
 mod listing;
 mod locking;
+mod rendezvous;
 mod segments;
 mod serve;
 mod support;
