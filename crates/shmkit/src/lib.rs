@@ -27,6 +27,9 @@
 //! # Where to go
 //!
 //! * [`SharedMemory`] and its [`Options`]: create, attach, detach, lock.
+//! * [Files](Options::create_file), [memfds](Options::memfd), [seals](Sealed),
+//!   [growing](Options::growable), [placement](Options::populate): the same segments without a key.
+//!   [`directory`] says where files are in memory; [`os`] has what hands segments over.
 //! * [`View`] and [`mapping`]: bytes that other processes may change at any time.
 //! * [`key`]: names, Qt's and the system's; what a key means on another platform.
 //! * [`typed`] and [`layout`]: which types may lie in a segment, and building blocks for them.
