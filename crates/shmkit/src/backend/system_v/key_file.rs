@@ -69,9 +69,18 @@ impl KeyFile {
                 found => return Ok((found?, false)),
             }
             if file::make_file(path, MODE | EPHEMERAL)? {
-                return Ok((Self::find(path, project)?, true));
+                match Self::find(path, project) {
+                    // Nothing was made of it yet, so that a reaper took it for a leftover.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    found => return Ok((found?, true)),
+                }
             }
         }
+    }
+
+    /// Which file it is.
+    pub(super) fn id(&self) -> FileId {
+        self.id
     }
 
     /// Whether the path still leads to this file. If not, newcomers look elsewhere.

@@ -211,8 +211,7 @@ pub(crate) fn attach(
         semaphore => Some(semaphore?),
     };
     let taken = match &semaphore {
-        Some(semaphore) => semaphore
-            .lock_within(PATIENCE)
+        Some(semaphore) => lock_to_attach(semaphore, path, project)
             .map_err(|error| Error::os(op, error).on(key))?,
         None => None,
     };
@@ -236,6 +235,27 @@ pub(crate) fn attach(
         give_unchanged(taken);
     }
     Ok(attached?.map(|segment| (segment, semaphore)))
+}
+
+/// The lock, or nothing if somebody works with the segment and has it for long.
+fn lock_to_attach(
+    semaphore: &Semaphore,
+    path: &str,
+    project: u8,
+) -> io::Result<Option<(Taken, Grant)>> {
+    let taken = semaphore.lock_within(PATIENCE)?;
+    let is_anybody_attached = || {
+        KeyFile::find(path, project)
+            .and_then(|file| system_v::find_segment(file.ipc_key))
+            .and_then(system_v::segment_status)
+            .is_ok_and(|status| status.attached > 0)
+    };
+    // Who has the lock while nobody is attached is about to remove the segment, or has just made
+    // it, however slow it is.
+    match taken.is_some() || is_anybody_attached() {
+        true => Ok(taken),
+        false => semaphore.lock_within(CREATE_PATIENCE),
+    }
 }
 
 /// Gives the lock back as it was got: we have not looked at the data, so the next one who takes it

@@ -194,16 +194,13 @@ impl Semaphore {
             }
         }
         match system_v::create_set(file.ipc_key, COUNT, self.mode) {
-            Ok(id) => {
-                let value = self.value.try_into().unwrap_or(i32::MAX);
-                match system_v::set_value(id, LOCK, value) {
-                    Ok(()) => Ok((Set { id, marked: true }, true)),
-                    Err(error) => {
-                        let _ = system_v::remove_set(id);
-                        Err(error)
-                    }
+            Ok(id) => match give_birth(id, self.value) {
+                Ok(()) => Ok((Set { id, marked: true }, true)),
+                Err(error) => {
+                    let _ = system_v::remove_set(id);
+                    Err(error)
                 }
-            }
+            },
             // Another was faster; find it in the next round.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(io::Error::from_raw_os_error(libc::EIDRM))
@@ -281,7 +278,7 @@ impl Semaphore {
                 && system_v::last_pid(id, LOCK)?.is_none())
         };
         match unfinished() {
-            Ok(true) => system_v::set_value(id, LOCK, 1),
+            Ok(true) => give_birth(id, 1),
             Err(error) if !is_gone(&error) => Err(error),
             _ => Ok(()),
         }
@@ -330,6 +327,11 @@ impl Semaphore {
                 result => return result,
             }
         }
+    }
+
+    /// Whether this user made the set.
+    pub(super) fn is_made(&self) -> bool {
+        self.made.load(Ordering::Relaxed)
     }
 
     /// What its maker does when it leaves a segment that others use: takes the lock's set away, as
@@ -403,12 +405,17 @@ impl Semaphore {
 
     /// Removes the set, and its key file if that was made for it. Only under the lock.
     pub(super) fn remove(&self) -> io::Result<()> {
+        let id = self.set().id;
+        // Where the segment has the same file, that is gone by now, and somebody may have made
+        // another one.
+        let is_own = |file: &KeyFile| system_v::find_set(file.ipc_key).is_ok_and(|set| set == id);
         // The file first: who waits for the set is told of its end, and must find the file gone
         // to make a new one, which newcomers find, too.
         let _pin = KeyFile::find(&self.path, self.project)
             .ok()
+            .filter(is_own)
             .and_then(|file| file.remove(&self.path));
-        system_v::remove_set(self.set().id)
+        system_v::remove_set(id)
     }
 
     fn explain(&self, cause: io::Error, op: Op) -> Error {
@@ -433,6 +440,24 @@ impl Semaphore {
             }
             _ => key_file::explain(cause, &self.path, op),
         }
+    }
+}
+
+/// The second step of making a set: gives it its value, unless somebody has done that for a maker
+/// that seemed dead. Whoever has taken the lock since has raised the mark.
+fn give_birth(id: i32, value: u32) -> io::Result<()> {
+    let by = i16::try_from(value).map_err(|_| io::Error::from_raw_os_error(libc::ERANGE))?;
+    if by == 0 {
+        return Ok(());
+    }
+    let give = Step {
+        by,
+        undo: false,
+        ..GIVE
+    };
+    match system_v::operate(id, [IF_HELD, IF_UNMARKED, give], None) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        born => born,
     }
 }
 
