@@ -463,6 +463,20 @@ pub(crate) fn lock_of(segment: &NativeIpcKey) -> NativeIpcKey {
     }
 }
 
+/// The segment that a lock of this key belongs to, if there is one: [`lock_of`] backwards.
+#[cfg(unix)]
+pub(crate) fn segment_of(lock: &NativeIpcKey) -> NativeIpcKey {
+    let native = lock.native_key();
+    let (directory, file_name) = native.rsplit_once('/').unwrap_or_default();
+    match file_name.strip_prefix("qipc_systemsem_") {
+        Some(rest) => NativeIpcKey::new(
+            format!("{directory}/qipc_sharedmemory_{rest}"),
+            lock.key_type(),
+        ),
+        None => lock.clone(),
+    }
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -477,9 +491,11 @@ mod tests {
             let lock = lock_of(&nameless);
             assert_eq!(lock.native_key(), lock_of(&key).native_key());
             assert_eq!(lock.native_key(), rules.semaphore_key(&key).native_key());
+            assert_eq!(segment_of(&lock), nameless);
         }
         let plain = NativeIpcKey::new("/cam0", KeyType::PosixRealtime);
         assert_eq!(lock_of(&plain), plain);
+        assert_eq!(segment_of(&plain), plain);
     }
 
     #[test]

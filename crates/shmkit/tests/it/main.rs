@@ -17,6 +17,7 @@ mod places;
 mod qt_face;
 mod qt_interop;
 mod reaper;
+mod reaper_storm;
 mod seals;
 mod support;
 mod sync;

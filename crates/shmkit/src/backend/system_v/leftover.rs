@@ -2,7 +2,9 @@
 //!
 //! The kernel counts who is attached, and a segment is removed under its lock: whoever creates or
 //! attaches as Qt and shmkit do takes that first. There is no count of the users of a set of
-//! semaphores, so one is removed with its segment, or by name, and never for being left over.
+//! semaphores, so one that Qt made is removed with its segment, or by name. With one of ours is
+//! done what its last user would have done: it goes if no user of shmkit counts with it and nobody
+//! has it or waits for it.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -11,16 +13,16 @@ use std::path::{Path, PathBuf};
 use super::key_file::{self, KeyFile};
 use super::presence::Presence;
 use super::segment::{PATIENCE, give_unchanged};
-use super::semaphore::Semaphore;
+use super::semaphore::{COUNT, LOCK, Semaphore};
 use super::survey::{directories, key_files_of};
-use crate::backend::file::last::{self, is_alone, unlink_if_last};
-use crate::backend::info::lock_of;
+use crate::backend::file::last::is_alone;
+use crate::backend::info::{lock_of, segment_of, with_legacy_key};
 use crate::backend::leftover::{Act, Leftover, LeftoverKind, Outcome, Search, leftover};
 use crate::backend::{Lifetime, Owners};
 use crate::error::{Error, Op, Result};
-use crate::key::NativeIpcKey;
+use crate::key::{KeyType, NativeIpcKey};
 use crate::mapping::Access;
-use crate::sys::file::{self, Kind};
+use crate::sys::file::{self, FileId, Kind};
 use crate::sys::fork;
 use crate::sys::listing::{self, SystemVSegment};
 use crate::sys::system_v;
@@ -28,13 +30,15 @@ use crate::sys::system_v;
 const ORPHAN: &str =
     "the kernel says that nobody is attached any more, and the last one should have removed it";
 const KEY_FILE: &str = "no segment and no semaphore is made of it, and nobody has it open any more";
+const LOCK_ALONE: &str =
+    "there is no segment of it, and nobody has it, waits for it or counts with it";
 const NAMED: &str = "asked for by name, and the kernel says that nobody is attached";
 const NAMED_LOCK: &str =
     "asked for by name: no segment is made of its key, and nobody waits for it";
 
 pub(crate) fn search(search: &mut Search<'_>) -> io::Result<()> {
     let segments = listing::system_v_segments()?;
-    let key_files = key_files_of(&segments);
+    let key_files = key_files_of(segments.iter().map(|segment| segment.ipc_key));
     for segment in &segments {
         let Some(key) = key_files.get(&segment.ipc_key) else {
             continue;
@@ -47,6 +51,7 @@ pub(crate) fn search(search: &mut Search<'_>) -> io::Result<()> {
             settle(search, this, key, segment.owner);
         }
     }
+    sets_alone(search)?;
     key_files_alone(search)
 }
 
@@ -109,10 +114,7 @@ fn find_free(file: &KeyFile, path: &str, most: Lifetime) -> Option<i32> {
 
 /// Key files that we made and nothing is made of.
 fn key_files_alone(search: &mut Search<'_>) -> io::Result<()> {
-    let in_use: Vec<u32> = listing::system_v_keys()?
-        .into_iter()
-        .map(|key| key as u32 & 0x00ff_ffff)
-        .collect();
+    let in_use = listing::system_v_keys()?;
     for directory in directories() {
         let Ok(fd) = listing::open_directory(&directory) else {
             continue;
@@ -127,52 +129,83 @@ fn key_files_alone(search: &mut Search<'_>) -> io::Result<()> {
                 && status.size == 0
                 && status.links == 1
                 && status.owner == file::user();
-            // The project's number is in the upper byte.
-            let key = system_v::ipc_key(status.id.device, status.id.inode, 0) as u32;
-            if !is_ours || in_use.contains(&key) {
-                continue;
-            }
             let path = directory.join(&name);
+            let (true, Some(text)) = (is_ours, path.to_str()) else {
+                continue;
+            };
+            let key = with_legacy_key(text, KeyType::SYSTEM_V);
             let mut this = Leftover {
                 bytes: look.blocks,
                 owner: status.owner,
                 created: look.born,
                 reason: KEY_FILE.to_owned(),
-                ..leftover(LeftoverKind::KeyFile, None, path.clone())
+                ..leftover(LeftoverKind::KeyFile, Some(key.clone()), path.clone())
             };
-            if !(search.admits)(&this) {
+            if objects_of(status.id, &in_use) > 0 || !(search.admits)(&this) {
                 continue;
             }
-            match ask(&path, status.id, search.act) {
-                Ok(Some(outcome)) => this.outcome = outcome,
-                Ok(None) => continue,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => {
-                    let error = Error::os(Op::Remove, error).on(path.display());
-                    this.outcome = Outcome::Failed(error);
-                }
-            }
+            let done = match search.act {
+                _ if !is_free(&path, status.id) => continue,
+                Act::Look => Ok(true),
+                Act::Remove => remove_key_file(&key, status.id),
+            };
+            this.outcome = match (done, search.act) {
+                (Ok(false), _) => continue,
+                (Ok(true), Act::Look) => Outcome::Found,
+                (Ok(true), Act::Remove) => Outcome::Removed,
+                (Err(error), _) => Outcome::Failed(error.on(path.display())),
+            };
             (search.found)(this);
         }
     }
     Ok(())
 }
 
-/// A maker of an object looks afterwards whether its key file is still there, and makes another if
-/// it is not; so the file may go at any time when nothing is made of it. `None`: it stays.
-fn ask(path: &Path, id: file::FileId, act: Act) -> io::Result<Option<Outcome>> {
+/// How many objects are made of a file, whatever the project's number, which is in the upper byte.
+fn objects_of(id: FileId, keys: &[i32]) -> usize {
+    let key = system_v::ipc_key(id.device, id.inode, 0);
+    let is_of_it = |other: &&i32| **other & 0x00ff_ffff == key;
+    keys.iter().filter(is_of_it).count()
+}
+
+/// Whether nobody has the file open, as those do that count with a semaphore.
+fn is_free(path: &Path, id: FileId) -> bool {
     let _steady = fork::steady();
-    let fd = file::open(path, Access::ReadOnly)?;
-    if file::status(&fd)?.id != id {
-        return Ok(None);
+    let Ok(fd) = file::open(path, Access::ReadOnly) else {
+        return false;
+    };
+    file::status(&fd).is_ok_and(|status| status.id == id)
+        && is_alone(fd.as_fd(), id).unwrap_or(false)
+}
+
+/// Removes the file, under the lock that whoever makes something of it has or waits for. Then it
+/// is told that the lock is gone, and begins again. The lock's set is made for that if there is none.
+fn remove_key_file(key: &NativeIpcKey, id: FileId) -> Result<bool> {
+    let op = Op::Remove;
+    let (path, project) = key_file::parts(key, op)?;
+    let at_path = |error| key_file::explain(error, path, op);
+    let lock = lock_of(key);
+    let semaphore = Semaphore::open(&lock, 1, 0o600, Owners::Mine, op)?;
+    let Some(taken) = semaphore.try_lock().map_err(at_path)? else {
+        return Ok(false);
+    };
+    let is_the_locks = lock.native_key() == path;
+    let own = usize::from(is_the_locks && semaphore.is_made());
+    let is_alone = KeyFile::find(path, project).is_ok_and(|file| file.id() == id)
+        && objects_of(id, &listing::system_v_keys().map_err(at_path)?) == own
+        && (own == 1 || !is_the_locks);
+    match is_alone {
+        true => {
+            let file = KeyFile::find(path, project).map_err(at_path)?;
+            let _pin = file.remove(path);
+            if semaphore.is_made() {
+                let _ = semaphore.remove();
+            }
+        }
+        false => semaphore.withdraw(path),
     }
-    Ok(match act {
-        Act::Look => is_alone(fd.as_fd(), id)?.then_some(Outcome::Found),
-        Act::Remove => match unlink_if_last(fd.as_fd(), path, id)? {
-            last::Outcome::Removed => Some(Outcome::Removed),
-            _ => None,
-        },
-    })
+    give_unchanged(taken);
+    Ok(is_alone)
 }
 
 /// A segment with its lock, or a set of semaphores alone.
@@ -208,40 +241,97 @@ pub(crate) fn by_name(key: &NativeIpcKey, act: Act) -> Result<Vec<Leftover>> {
     Ok(vec![this])
 }
 
+/// Our sets of semaphores that belong to no segment.
+fn sets_alone(search: &mut Search<'_>) -> io::Result<()> {
+    let sets = listing::system_v_sets()?;
+    let key_files = key_files_of(sets.iter().map(|set| set.ipc_key));
+    for set in sets.iter().filter(|set| set.count == u64::from(COUNT)) {
+        let Some(key) = key_files.get(&set.ipc_key) else {
+            continue;
+        };
+        let mut this = Leftover {
+            owner: set.owner,
+            created: set.changed,
+            reason: LOCK_ALONE.to_owned(),
+            ..leftover(
+                LeftoverKind::Lock,
+                Some(segment_of(key)),
+                PathBuf::from(key.native_key()),
+            )
+        };
+        let path = Path::new(key.native_key());
+        let is_open = || listing::look_at(path).is_ok_and(|look| !is_free(path, look.status.id));
+        if has_segment(key) || !(search.admits)(&this) || is_open() {
+            continue;
+        }
+        if !Owners::Mine.admits(set.owner) && file::user() != 0 {
+            search.untold += 1;
+            continue;
+        }
+        this.outcome = match remove_lock(key, search.act) {
+            Ok(Outcome::InUse) => continue,
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::Failed(error.on(key)),
+        };
+        (search.found)(this);
+    }
+    Ok(())
+}
+
+/// Whether the segment exists that a lock of this key would belong to.
+fn has_segment(lock: &NativeIpcKey) -> bool {
+    key_file::parts(&segment_of(lock), Op::Inspect)
+        .map(|(path, project)| KeyFile::find(path, project))
+        .is_ok_and(|file| file.is_ok_and(|file| system_v::find_segment(file.ipc_key).is_ok()))
+}
+
+/// Removes a set of semaphores unless somebody counts with it, has it or waits for it.
+fn remove_lock(key: &NativeIpcKey, act: Act) -> Result<Outcome> {
+    let op = Op::Remove;
+    let (path, project) = key_file::parts(key, op)?;
+    let is_free = || -> io::Result<bool> {
+        let id = system_v::find_set(KeyFile::find(path, project)?.ipc_key)?;
+        // One without a value has never had one if nobody has operated on it.
+        let is_held =
+            system_v::value(id, LOCK)? == 0 && (system_v::set_status(id)?.last_operation != 0);
+        Ok(!is_held && system_v::waiting(id, LOCK)? == 0 && !Presence::of_anyone(path))
+    };
+    match (is_free(), act) {
+        // Gone meanwhile, if it cannot be looked at.
+        (Err(_) | Ok(false), _) => return Ok(Outcome::InUse),
+        (Ok(true), Act::Look) => return Ok(Outcome::Found),
+        (Ok(true), Act::Remove) => {}
+    }
+    let semaphore = Semaphore::open(key, 1, 0o600, Owners::Anyone, op)?;
+    let at_path = |error| key_file::explain(error, path, op);
+    match semaphore.lock_within(PATIENCE).map_err(at_path)? {
+        Some(taken) if has_segment(key) => {
+            give_unchanged(taken);
+            Ok(Outcome::InUse)
+        }
+        // The lock goes with it.
+        Some(_) => {
+            semaphore.remove().map_err(at_path)?;
+            Ok(Outcome::Removed)
+        }
+        None => Ok(Outcome::InUse),
+    }
+}
+
 /// The set of semaphores of a key that has no segment.
 fn lock_alone(key: &NativeIpcKey, file: &KeyFile, act: Act) -> Result<Option<Leftover>> {
-    let op = Op::Remove;
-    let (path, _) = key_file::parts(key, op)?;
     let Ok(id) = system_v::find_set(file.ipc_key) else {
         return Ok(None);
     };
-    let mut this = leftover(LeftoverKind::Lock, Some(key.clone()), PathBuf::from(path));
-    this.owner = system_v::set_status(id).map_or(0, |status| status.owner);
-    this.reason = NAMED_LOCK.to_owned();
-    let is_free = || {
-        !Presence::of_anyone(path)
-            && system_v::waiting(id, 0).is_ok_and(|waiting| waiting == 0)
-            && system_v::value(id, 0).is_ok_and(|value| value > 0)
+    let path = PathBuf::from(key.native_key());
+    let mut this = Leftover {
+        owner: system_v::set_status(id).map_or(0, |status| status.owner),
+        reason: NAMED_LOCK.to_owned(),
+        ..leftover(LeftoverKind::Lock, Some(key.clone()), path)
     };
-    this.outcome = match act {
-        _ if !is_free() => Outcome::InUse,
-        Act::Look => Outcome::Found,
-        Act::Remove => {
-            let semaphore = Semaphore::open(key, 1, 0o600, Owners::Anyone, op)?;
-            match semaphore.try_lock() {
-                Ok(Some(taken)) if system_v::find_segment(file.ipc_key).is_ok() => {
-                    give_unchanged(taken);
-                    Outcome::InUse
-                }
-                // The lock goes with it.
-                Ok(Some(_)) => match semaphore.remove() {
-                    Ok(()) => Outcome::Removed,
-                    Err(error) => Outcome::Failed(Error::os(op, error).on(key)),
-                },
-                Ok(None) => Outcome::InUse,
-                Err(error) => Outcome::Failed(Error::os(op, error).on(key)),
-            }
-        }
+    this.outcome = match remove_lock(key, act) {
+        Ok(outcome) => outcome,
+        Err(error) => Outcome::Failed(error.on(key)),
     };
     if let Outcome::InUse = this.outcome {
         "asked for by name, and somebody has it or waits for it".clone_into(&mut this.reason);

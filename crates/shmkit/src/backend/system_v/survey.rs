@@ -21,7 +21,7 @@ use crate::sys::system_v::{SHM_DEST, ipc_key};
 /// All segments.
 pub(crate) fn list(census: &Census) -> io::Result<Vec<SegmentInfo>> {
     let segments = listing::system_v_segments()?;
-    let key_files = key_files_of(&segments);
+    let key_files = key_files_of(segments.iter().map(|segment| segment.ipc_key));
     let describe = |segment: SystemVSegment| {
         let key = key_files.get(&segment.ipc_key).cloned();
         describe(segment, key, census)
@@ -121,15 +121,11 @@ fn judge(segment: &SystemVSegment, has_key_file: bool, lifetime: Lifetime) -> (S
     (state, reason.to_owned())
 }
 
-/// Searches the directories where shmkit and Qt put key files for those of the segments.
-pub(super) fn key_files_of(segments: &[SystemVSegment]) -> HashMap<i32, NativeIpcKey> {
+/// Searches the directories where shmkit and Qt put key files for those of these IPC keys.
+pub(super) fn key_files_of(ipc_keys: impl Iterator<Item = i32>) -> HashMap<i32, NativeIpcKey> {
     let mut found = HashMap::new();
-    let wanted: Vec<(i32, ProjectId)> = segments
-        .iter()
-        .filter_map(|segment| {
-            let project = (segment.ipc_key as u32 >> 24) as u8;
-            Some((segment.ipc_key, ProjectId::new(project)?))
-        })
+    let wanted: Vec<(i32, ProjectId)> = ipc_keys
+        .filter_map(|key| Some((key, ProjectId::new((key as u32 >> 24) as u8)?)))
         .collect();
     if wanted.is_empty() {
         return found;

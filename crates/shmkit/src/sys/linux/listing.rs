@@ -113,23 +113,45 @@ pub(crate) fn system_v_segments() -> io::Result<Vec<SystemVSegment>> {
     }
 }
 
+/// A set of System V semaphores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SystemVSet {
+    pub(crate) ipc_key: i32,
+    pub(crate) count: u64,
+    pub(crate) owner: u32,
+    /// When it was made, or its owner, its mode or a value was set.
+    pub(crate) changed: Option<SystemTime>,
+}
+
+/// All sets of System V semaphores of this IPC namespace.
+pub(crate) fn system_v_sets() -> io::Result<Vec<SystemVSet>> {
+    match fs::read_to_string("/proc/sysvipc/sem") {
+        Ok(table) => Ok(table.lines().skip(1).filter_map(parse_set).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The columns: key, id, perms, nsems, uid, gid, cuid, cgid, otime, ctime
+fn parse_set(line: &str) -> Option<SystemVSet> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let number = |column: usize| words.get(column)?.parse::<u64>().ok();
+    Some(SystemVSet {
+        ipc_key: words.first()?.parse().ok()?,
+        count: number(3)?,
+        owner: number(4)?.try_into().ok()?,
+        changed: number(9).map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
+    })
+}
+
 /// The IPC keys of all System V segments and sets of semaphores of this namespace.
 pub(crate) fn system_v_keys() -> io::Result<Vec<i32>> {
-    let mut keys: Vec<i32> = system_v_segments()?
-        .into_iter()
+    let segments = system_v_segments()?.into_iter();
+    let sets = system_v_sets()?.into_iter();
+    Ok(segments
         .map(|segment| segment.ipc_key)
-        .collect();
-    match fs::read_to_string("/proc/sysvipc/sem") {
-        Ok(table) => keys.extend(
-            table
-                .lines()
-                .skip(1)
-                .filter_map(|line| line.split_ascii_whitespace().next()?.parse::<i32>().ok()),
-        ),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    Ok(keys)
+        .chain(sets.map(|set| set.ipc_key))
+        .collect())
 }
 
 /// The columns: key, id, perms, size, cpid, lpid, nattch, uid, gid, cuid, cgid, atime, dtime,
@@ -176,6 +198,23 @@ mod tests {
             "short"
         );
         assert!(system_v_segments().is_ok());
+    }
+
+    #[test]
+    fn the_kernels_table_of_semaphores_is_read() {
+        let line =
+            "1359020211          3   600          2     7     0     7     0          0 1700000000";
+        assert_eq!(
+            parse_set(line),
+            Some(SystemVSet {
+                ipc_key: 1_359_020_211,
+                count: 2,
+                owner: 7,
+                changed: Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
+            })
+        );
+        assert_eq!(parse_set(" 1 2 600"), None);
+        assert!(system_v_sets().is_ok());
     }
 
     #[test]
