@@ -128,13 +128,14 @@ impl Condvar {
         let mutex = Mutex::of(&guard);
         let before = self.sequence.now();
         drop(guard);
-        while self.sequence.now() == before && !task.is_over() {
+        // Once only, as in `Sequence::wait`: whoever was to notify may have died.
+        if self.sequence.now() == before && !task.is_over() {
             task.sleep_on(self.sequence.atomic(), before, RECHECK)
                 .await?;
         }
-        let is_notified = self.sequence.now() != before;
+        let timed_out = self.sequence.now() == before && task.is_over();
         let guard = mutex.lock_async().await?;
-        Ok((guard, WaitTimeoutResult(!is_notified)))
+        Ok((guard, WaitTimeoutResult(timed_out)))
     }
 }
 

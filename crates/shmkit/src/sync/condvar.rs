@@ -19,9 +19,10 @@ use crate::lock::Acquired;
 /// [`Mutex`] protects.
 ///
 /// As everywhere, a wait may end without a notification, so the condition is to be looked at again:
-/// [`wait_while`](Self::wait_while) does that. A notification is not lost when the one that was
-/// woken dies before it goes on: within 50 ms the others look again. The mutex's holder may die
-/// meanwhile, so the guard comes back as [`Acquired`].
+/// [`wait_while`](Self::wait_while) does that. It is looked at every 50 ms in any case, so nobody
+/// waits for one who died after it changed the data and before it notified, or who was notified and
+/// died before it went on. The mutex's holder may die meanwhile, so the guard comes back as
+/// [`Acquired`].
 ///
 /// ```
 /// use shmkit::{key::NativeIpcKey, sync::{Condvar, Mutex}, typed::Shared};

@@ -10,7 +10,7 @@ pub(super) const ALL: u32 = u32::MAX;
 #[cfg(not(loom))]
 mod kernel {
     use super::*;
-    use crate::atomic::{fault_point, raw};
+    use crate::atomic::raw;
     use crate::sys::futex;
 
     /// Sleeps while `*word == expected`, at most `limit`. It may end early: callers look again.
@@ -23,7 +23,6 @@ mod kernel {
 
     /// Wakes at most so many of those who sleep.
     pub(crate) fn wake(word: &AtomicU32, most: u32) {
-        fault_point();
         futex::wake(raw(word), most);
     }
 }

@@ -62,15 +62,18 @@ impl Sequence {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Sleeps until a signal comes after `before`; `false` if `limit` is over first.
+    /// Sleeps until a signal comes after `before`, at most [`RECHECK`]: the one that was to give it
+    /// may have died after it had changed what is waited for. `false` if `limit` is over.
     pub(crate) fn wait(&self, before: u32, limit: Limit) -> bool {
-        while self.0.load(Ordering::Relaxed) == before {
-            match limit.left(RECHECK) {
-                Some(left) => park::wait(&self.0, before, left),
-                None => return false,
-            }
+        let has_come = || self.0.load(Ordering::Relaxed) != before;
+        if has_come() {
+            return true;
         }
-        true
+        let Some(left) = limit.left(RECHECK) else {
+            return false;
+        };
+        park::wait(&self.0, before, left);
+        has_come() || limit.left(RECHECK).is_some()
     }
 
     pub(crate) fn signal(&self, most: u32) {
