@@ -16,6 +16,9 @@ use crate::tally::{Tally, count};
 /// Makes the library use its fallbacks where it would use something better.
 const FALLBACKS: &str = "--cfg shmkit_force_fallbacks";
 
+/// Gives the library points at which a test can make the process die.
+const FAULT_POINTS: &str = "--cfg shmkit_fault_points";
+
 /// Takes all the steps, or only the tests if `quick`; true if they went well.
 pub(crate) fn test(quick: bool, limit: Duration, arguments: &[String]) -> Result<bool> {
     let deadline = Instant::now() + limit;
@@ -40,11 +43,15 @@ pub(crate) fn test(quick: bool, limit: Duration, arguments: &[String]) -> Result
                 command.args(["--package", "shmkit"]);
             }
             command.args(arguments);
-            // In a folder of its own, so that neither set of flags throws away the other's work.
-            command.env("CARGO_TARGET_DIR", root().join("target/xtask/fallbacks"));
-            for variable in ["RUSTFLAGS", "RUSTDOCFLAGS"] {
-                command.env(variable, flags(variable, FALLBACKS));
-            }
+            built_otherwise(&mut command, FALLBACKS, "fallbacks");
+            count(&mut command, deadline, &mut all)
+        });
+    }
+    if !quick && arguments.is_empty() {
+        report.step("deaths between any two effects", || {
+            let mut command = cargo_test(&python);
+            command.args(["--package", "shmkit", "--test", "faults"]);
+            built_otherwise(&mut command, FAULT_POINTS, "faults");
             count(&mut command, deadline, &mut all)
         });
     }
@@ -60,4 +67,13 @@ fn cargo_test(python: &Path) -> Command {
         .args(["test", "--no-fail-fast", "--all-features"])
         .env(python::VARIABLE, python);
     command
+}
+
+/// Adds a flag to the build, which goes to a folder of its own, so that neither set of flags throws
+/// away the other's work.
+fn built_otherwise(command: &mut Command, flag: &str, folder: &str) {
+    command.env("CARGO_TARGET_DIR", root().join("target/xtask").join(folder));
+    for variable in ["RUSTFLAGS", "RUSTDOCFLAGS"] {
+        command.env(variable, flags(variable, flag));
+    }
 }

@@ -220,6 +220,32 @@ impl Child {
             .unwrap_or_else(|| self.fail("it does not end"))
     }
 
+    /// Whether the child has ended; the pipe to it stays open.
+    #[must_use]
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// Whether every thread of the child sleeps in the kernel, waiting for something, or is gone.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn is_asleep(&mut self) -> bool {
+        let tasks = format!("/proc/{}/task", self.pid());
+        let mut tasks = std::fs::read_dir(tasks).into_iter().flatten().flatten();
+        tasks.all(|task| {
+            let text = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            // The name before it may have anything in it.
+            let state = text
+                .rsplit(')')
+                .next()
+                .unwrap_or("")
+                .trim_start()
+                .chars()
+                .next();
+            matches!(state, None | Some('S' | 'Z' | 'X'))
+        })
+    }
+
     /// What the child has written to standard error so far.
     #[must_use]
     pub fn stderr(&self) -> String {

@@ -37,4 +37,6 @@ pub use files::{rust_files, workspace_root};
 pub use names::{Cleanup, Scratch, unique_name};
 pub use python::{python, python_command, spawn_python};
 pub use qt::{QtError, QtPeer};
+#[cfg(unix)]
+pub use role::die;
 pub use role::{Role, other_build_command, program, role, role_command, spawn, spawn_with};

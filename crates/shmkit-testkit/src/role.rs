@@ -77,6 +77,17 @@ impl Role {
     }
 }
 
+/// Ends this process as `kill -9` from outside does: nothing of it runs any more.
+#[cfg(unix)]
+pub fn die() {
+    use rustix::process::{Signal, getpid, kill_process};
+    kill_process(getpid(), Signal::KILL).expect("a signal to oneself");
+    // The signal has come when the call is over; other threads end a moment later.
+    loop {
+        std::thread::park();
+    }
+}
+
 /// Starts this test binary again as the ignored test `name` (`module::role_hold_lock`), which gets
 /// `arg` from [`Role::arg`].
 ///

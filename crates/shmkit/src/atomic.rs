@@ -2,7 +2,8 @@
 //!
 //! * `--cfg loom`: loom's, which try every interleaving that the memory model allows.
 //! * `--cfg shmkit_fault_points`: std's, and before each effect that another process could see the
-//!   process may be made to die, to try every place at which a real one can.
+//!   process may be made to die, to try every place at which a real one can. `sys` has such points
+//!   before its effects, too. `tests/faults` uses them.
 //!
 //! The code above is the same in all three.
 
@@ -19,10 +20,6 @@ pub(crate) use std::sync::atomic::fence;
 
 #[cfg(all(shmkit_fault_points, not(loom)))]
 pub(crate) use dying::{AtomicU32, AtomicU64};
-
-/// From now on the points at which to die are counted.
-#[cfg(all(shmkit_fault_points, not(loom)))]
-pub use dying::arm;
 
 /// The word as the operating system's wrappers take it.
 #[cfg(not(any(loom, shmkit_fault_points)))]
@@ -41,24 +38,31 @@ pub(crate) fn fault_point() {
     dying::pass();
 }
 
+/// Death of the whole process, where a test wants it.
 #[cfg(all(shmkit_fault_points, not(loom)))]
-mod dying {
+pub mod counting {
     use std::sync::OnceLock;
-    use std::sync::atomic::{self, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-    /// The number of the point at which to die, counted from 1 since [`arm`].
-    const VARIABLE: &str = "SHMKIT_FAULT_POINT";
+    static ARMED: AtomicBool = AtomicBool::new(false);
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+    static LAST: OnceLock<(u64, fn())> = OnceLock::new();
 
-    static PASSED: atomic::AtomicU64 = atomic::AtomicU64::new(0);
-    static ARMED: atomic::AtomicBool = atomic::AtomicBool::new(false);
-
-    /// Begins to count, so that what a test does before is not counted.
-    pub fn arm() {
+    /// Counts points from here on, in all threads, and calls `die` at the one with this number; the
+    /// first is 1. Once in a process.
+    pub fn arm(number: u64, die: fn()) {
+        LAST.set((number, die)).expect("armed only once");
         ARMED.store(true, Ordering::SeqCst);
     }
 
+    /// Counts no more.
+    pub fn disarm() {
+        ARMED.store(false, Ordering::SeqCst);
+    }
+
+    /// Passes a point.
     #[inline]
-    pub(super) fn pass() {
+    pub fn pass() {
         if ARMED.load(Ordering::Relaxed) {
             count();
         }
@@ -66,16 +70,20 @@ mod dying {
 
     #[cold]
     fn count() {
-        static LAST: OnceLock<u64> = OnceLock::new();
-        let last = *LAST.get_or_init(|| {
-            let number = std::env::var(VARIABLE).ok();
-            number.and_then(|number| number.parse().ok()).unwrap_or(0)
-        });
-        if PASSED.fetch_add(1, Ordering::Relaxed) + 1 == last {
-            // As sudden as a kill: nothing of the process runs any more.
-            std::process::abort();
+        let passed = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some((number, die)) = LAST.get()
+            && passed == *number
+        {
+            die();
         }
     }
+}
+
+#[cfg(all(shmkit_fault_points, not(loom)))]
+mod dying {
+    use std::sync::atomic::{self, Ordering};
+
+    pub(super) use super::counting::pass;
 
     pub(crate) fn raw(word: &AtomicU32) -> &atomic::AtomicU32 {
         &word.0
@@ -106,30 +114,7 @@ mod dying {
 
                 dying!(@ $value: swap fetch_add fetch_sub fetch_or fetch_and);
 
-                #[inline]
-                pub(crate) fn compare_exchange(
-                    &self,
-                    current: $value,
-                    new: $value,
-                    success: Ordering,
-                    failure: Ordering,
-                ) -> Result<$value, $value> {
-                    pass();
-                    self.0.compare_exchange(current, new, success, failure)
-                }
-
-                #[inline]
-                pub(crate) fn compare_exchange_weak(
-                    &self,
-                    current: $value,
-                    new: $value,
-                    success: Ordering,
-                    failure: Ordering,
-                ) -> Result<$value, $value> {
-                    pass();
-                    self.0.compare_exchange_weak(current, new, success, failure)
-                }
-
+                dying!(@@ $value: compare_exchange compare_exchange_weak);
             }
         )*};
         (@ $value:ident: $($operation:ident)*) => {$(
@@ -138,6 +123,20 @@ mod dying {
             pub(crate) fn $operation(&self, value: $value, ordering: Ordering) -> $value {
                 pass();
                 self.0.$operation(value, ordering)
+            }
+        )*};
+        (@@ $value:ident: $($exchange:ident)*) => {$(
+            #[allow(dead_code, reason = "not every width needs every operation")]
+            #[inline]
+            pub(crate) fn $exchange(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                pass();
+                self.0.$exchange(current, new, success, failure)
             }
         )*};
     }

@@ -77,6 +77,11 @@ mod sys;
 pub mod typed;
 pub mod watch;
 
+/// Where a process dies, in the build for the tests that make it.
+#[cfg(all(shmkit_fault_points, not(loom)))]
+#[doc(hidden)]
+pub use atomic::counting as fault;
+
 pub use backend::{
     Advice, Detached, FsKind, HugePages, InUse, Lifetime, Medium, Nodes, Origin, Owners, Seals,
     Wish,

@@ -16,7 +16,7 @@ use super::limit::Limit;
 use super::lock::{self, DEFAULT_TIMEOUT, Wait};
 use super::peers::Process;
 use super::word::{Flagged, Refusal, Word};
-use crate::atomic::AtomicU32;
+use crate::atomic::{AtomicU32, fault_point};
 use crate::error::{ErrorKind, Op, Result};
 use crate::lease;
 
@@ -323,6 +323,7 @@ impl<T> OnceCell<T> {
     ) -> Result<Result<&T, E>> {
         let made = self.once.try_call(Wait::For(limit), || {
             let value = make()?;
+            fault_point();
             // SAFETY: it is this thread's turn, and nobody reads before it is over.
             unsafe { self.value.get().cast::<T>().write(value) };
             Ok(())

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::Location;
 use super::header::{self, Geometry, Header};
+use crate::atomic::fault_point;
 use crate::backend::{Detached, Origin};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::layout::ShmSafe;
@@ -368,6 +369,7 @@ impl<T: ShmSafe> Draft<T> {
     ) -> Result<Result<Shared<T>, E>> {
         let write = || {
             let value = init()?;
+            fault_point();
             // SAFETY: inside the segment, aligned, and this process's turn.
             unsafe { self.value.write(value) };
             Ok(())

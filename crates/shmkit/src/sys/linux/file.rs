@@ -15,6 +15,7 @@ use rustix::fs::{self, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, Sta
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
+use crate::atomic::fault_point;
 use crate::mapping::Access;
 
 /// The directory of POSIX segments and semaphores.
@@ -202,6 +203,7 @@ pub(crate) struct TemporaryName(PathBuf);
 
 impl Drop for TemporaryName {
     fn drop(&mut self) {
+        fault_point();
         let _ = fs::unlink(&self.0);
     }
 }
@@ -245,6 +247,7 @@ impl Newborn {
         loop {
             let name = format!("{TEMPORARY_PREFIX}{}", unique_number());
             let path = directory.join(name);
+            fault_point();
             match fs::open(&path, flags, Mode::from_raw_mode(mode)) {
                 Ok(fd) => {
                     return Ok(Self {
@@ -278,6 +281,7 @@ impl Unnamed {
     /// Gives `fd`, which it was made with, its name; `AlreadyExists` if the name is taken.
     pub(crate) fn publish(&self, fd: BorrowedFd<'_>, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
+        fault_point();
         match self {
             Self::Temporary(name) => Ok(fs::linkat(CWD, &name.0, CWD, path, AtFlags::empty())?),
             Self::Nameless => Ok(fs::linkat(
@@ -303,6 +307,7 @@ pub(crate) enum Room {
 /// where the kernel alone would send SIGXFSZ (setrlimit(2)).
 pub(crate) fn set_size(fd: BorrowedFd<'_>, size: u64, room: Room) -> io::Result<()> {
     check_limit(size)?;
+    fault_point();
     match room {
         Room::Lazy => Ok(fs::ftruncate(fd, size)?),
         Room::Reserved => reserve(fd, 0, size),
@@ -313,6 +318,7 @@ pub(crate) fn set_size(fd: BorrowedFd<'_>, size: u64, room: Room) -> io::Result<
 pub(crate) fn extend(fd: BorrowedFd<'_>, size: u64, room: Room) -> io::Result<()> {
     check_limit(size)?;
     let has = status(fd)?.size;
+    fault_point();
     match room {
         _ if size <= has => Ok(()),
         Room::Lazy => Ok(fs::ftruncate(fd, size)?),
@@ -322,6 +328,7 @@ pub(crate) fn extend(fd: BorrowedFd<'_>, size: u64, room: Room) -> io::Result<()
 
 /// Cuts a file.
 pub(crate) fn cut(fd: BorrowedFd<'_>, size: u64) -> io::Result<()> {
+    fault_point();
     Ok(fs::ftruncate(fd, size)?)
 }
 
@@ -401,6 +408,7 @@ pub(crate) fn room_of(fd: BorrowedFd<'_>) -> io::Result<Space> {
 
 /// Removes a name.
 pub(crate) fn unlink(path: impl AsRef<Path>) -> io::Result<()> {
+    fault_point();
     Ok(fs::unlink(path.as_ref())?)
 }
 
@@ -413,6 +421,7 @@ pub(crate) fn pin(path: &str) -> io::Result<OwnedFd> {
 /// Makes an empty file if nothing has the name; says whether it did.
 pub(crate) fn make_file(path: &str, mode: u32) -> io::Result<bool> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    fault_point();
     match fs::open(path, flags, Mode::from_raw_mode(mode)) {
         Ok(_) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
@@ -422,6 +431,7 @@ pub(crate) fn make_file(path: &str, mode: u32) -> io::Result<bool> {
 
 /// Writes all of `bytes` at the beginning of an open file.
 pub(crate) fn write_start(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    fault_point();
     match rustix::io::pwrite(fd, bytes, 0)? {
         written if written == bytes.len() => Ok(()),
         _ => Err(io::ErrorKind::WriteZero.into()),
@@ -433,6 +443,7 @@ pub(crate) fn write_start(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
 pub(crate) fn write_on(fd: BorrowedFd<'_>, mut bytes: &[u8], end: u64) -> io::Result<()> {
     check_limit(end)?;
     while !bytes.is_empty() {
+        fault_point();
         match rustix::io::pwrite(fd, bytes, end - bytes.len() as u64) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => bytes = &bytes[written..],
@@ -457,6 +468,7 @@ pub(crate) fn read_from(fd: BorrowedFd<'_>, offset: u64, buffer: &mut [u8]) -> i
 /// Takes the whole of an open file for this description against others that ask the same way
 /// (flock(2)); `false` if somebody else has it.
 pub(crate) fn try_claim(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    fault_point();
     match fs::flock(fd, fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(true),
         Err(Errno::WOULDBLOCK) => Ok(false),
@@ -466,6 +478,7 @@ pub(crate) fn try_claim(fd: BorrowedFd<'_>) -> io::Result<bool> {
 
 /// Gives up what [`try_claim`] took.
 pub(crate) fn unclaim(fd: BorrowedFd<'_>) -> io::Result<()> {
+    fault_point();
     Ok(fs::flock(fd, fs::FlockOperation::Unlock)?)
 }
 

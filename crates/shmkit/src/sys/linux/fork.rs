@@ -32,6 +32,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::attachment;
 use super::memory::{self, Pages, Window};
+use crate::atomic::fault_point;
 use crate::mapping::Access;
 
 /// Counts the forks between this process and the first one: a handle to something that a child
@@ -241,6 +242,7 @@ impl Record {
         // as long as the record; all that touch the word use atomics.
         let counter = unsafe { AtomicU32::from_ptr(word) };
         let next = |last| (last < most).then(|| last + 1);
+        fault_point();
         let counted = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         Some(counted.map_or(0, |last| last + 1))
     }

@@ -13,12 +13,15 @@ use rustix::io::Errno;
 use rustix::thread::futex::{self, Flags, Timespec, Wait, WaitFlags, WaitPtr, WaitvFlags};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::atomic::fault_point;
+
 /// Sleeps while `*word == expected`, at most `limit`. Waking early is allowed: callers look again.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, limit: Duration) -> io::Result<()> {
     let limit = Timespec {
         tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
         tv_nsec: limit.subsec_nanos().into(),
     };
+    fault_point();
     match futex::wait(word, Flags::empty(), expected, Some(&limit)) {
         Ok(()) | Err(Errno::AGAIN | Errno::TIMEDOUT | Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
@@ -32,6 +35,7 @@ pub(crate) fn wake_one(word: &AtomicU32) {
 
 /// Wakes at most so many sleepers.
 pub(crate) fn wake(word: &AtomicU32, most: u32) {
+    fault_point();
     // It fails only on an address that is not mapped, and `word` is a reference. More than
     // `i32::MAX` the kernel takes for a negative number.
     let _ = futex::wake(word, Flags::empty(), most.min(i32::MAX as u32));

@@ -13,6 +13,8 @@ use std::sync::OnceLock;
 
 use libc::c_int;
 
+use crate::atomic::fault_point;
+
 /// fcntl(2): the signal that announces a lease break.
 const F_SETSIG: c_int = 10;
 
@@ -45,6 +47,7 @@ pub(crate) fn users(fd: BorrowedFd<'_>) -> io::Result<Users<'_>> {
     // The default signal, SIGIO, would kill a process that does not expect it; SIGURG is ignored
     // by default.
     fcntl(fd, F_SETSIG, libc::SIGURG)?;
+    fault_point();
     match fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK) {
         Ok(()) => Ok(Users::OnlyMe(Sole(fd))),
         Err(error) => match error.raw_os_error() {
@@ -68,6 +71,7 @@ pub(crate) fn are_granted() -> bool {
 
 impl Drop for Sole<'_> {
     fn drop(&mut self) {
+        fault_point();
         // Can only fail if the lease is gone already.
         let _ = fcntl(self.0, libc::F_SETLEASE, libc::F_UNLCK);
     }
@@ -126,6 +130,7 @@ pub(crate) fn try_lock(fd: BorrowedFd<'_>, hold: Hold, start: u64, len: u64) -> 
     } else {
         libc::F_WRLCK
     };
+    fault_point();
     match ofd(fd, libc::F_OFD_SETLK, &mut range(kind, start, len)) {
         Ok(()) => Ok(true),
         Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
@@ -135,6 +140,7 @@ pub(crate) fn try_lock(fd: BorrowedFd<'_>, hold: Hold, start: u64, len: u64) -> 
 
 /// Gives the bytes back.
 pub(crate) fn unlock(fd: BorrowedFd<'_>, start: u64, len: u64) -> io::Result<()> {
+    fault_point();
     ofd(fd, libc::F_OFD_SETLK, &mut range(libc::F_UNLCK, start, len))
 }
 

@@ -8,6 +8,7 @@ use rustix::fs::{self, MemfdFlags, Mode, SealFlags};
 use rustix::io::Errno;
 
 use super::file::{self, EPHEMERAL, MEMORY_DIRECTORY, Newborn};
+use crate::atomic::fault_point;
 use crate::mapping::Access;
 
 /// Makes an empty one, called `name` in `/proc`, that takes seals and that nobody can execute.
@@ -31,6 +32,7 @@ pub(crate) fn create(name: &str, mode: u32) -> io::Result<OwnedFd> {
         Err(_) => mode & !EPHEMERAL,
     };
     // The kernel lets everybody open it who can reach it through `/proc`.
+    fault_point();
     fs::fchmod(&fd, Mode::from_raw_mode(mode))?;
     Ok(own.unwrap_or(fd))
 }

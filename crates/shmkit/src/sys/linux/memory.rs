@@ -9,6 +9,7 @@ use std::ptr::{self, NonNull};
 
 use rustix::mm::{self, MapFlags, MsyncFlags, ProtFlags};
 
+use crate::atomic::fault_point;
 use crate::mapping::Access;
 
 /// Which bytes of a file are mapped, and how.
@@ -121,6 +122,7 @@ pub(crate) fn page_size() -> usize {
 
 /// Maps a window; answers where its first byte is. The mapping stays until [`unmap`].
 pub(crate) fn map(fd: BorrowedFd<'_>, window: &Window) -> io::Result<NonNull<u8>> {
+    fault_point();
     let skew = window.skew();
     // SAFETY: the kernel chooses the address, so no memory in use is touched.
     let at = unsafe {
@@ -161,6 +163,7 @@ pub(crate) unsafe fn replace(
 /// # Safety
 /// `at` came from [`map`] of this window, and nothing points into the range any more.
 pub(crate) unsafe fn unmap(at: NonNull<u8>, window: &Window) -> io::Result<()> {
+    fault_point();
     let start = at.as_ptr().wrapping_sub(window.skew()).cast();
     // SAFETY: handed on.
     Ok(unsafe { mm::munmap(start, window.mapped_len()?) }?)
