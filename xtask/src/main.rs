@@ -47,7 +47,7 @@ enum Action {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Checks everything: formatting, lints, docs, tests, tests of the fallbacks, leftovers
+    /// Checks everything: formatting, lints, docs, tests, tests of the fallbacks, deaths, leftovers
     Test {
         /// Run the tests once and nothing else
         #[arg(long)]
@@ -57,6 +57,12 @@ enum Action {
         deadline: u64,
         /// What `cargo test` gets instead of `--workspace`
         #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Kills thousands of processes at random while they share locks (20,000 in some minutes)
+    Storm {
+        /// What the storm gets; `--help` says what there is
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
     /// Runs the benchmarks
@@ -109,6 +115,7 @@ fn run(command: Action) -> Result<bool> {
             deadline,
             arguments,
         } => test::test(quick, Duration::from_secs(deadline * 60), &arguments),
+        Action::Storm { arguments } => storm(&arguments).map(|()| true),
         Action::Bench { arguments } => bench(&arguments).map(|()| true),
         Action::Cross { list: true, .. } => {
             println!("{}", cross::list());
@@ -143,6 +150,14 @@ fn demo(arguments: &[String]) -> Result<()> {
         .args(["run", "--release", "--package", "shmkit-demo", "--"])
         .args(arguments);
     run::run(cargo.env(python::VARIABLE, python)).context("the demo failed")
+}
+
+fn storm(arguments: &[String]) -> Result<()> {
+    let mut cargo = run::cargo();
+    cargo
+        .args(["run", "--release", "--package", "shmkit-storm", "--"])
+        .args(arguments);
+    run::run(&mut cargo).context("the storm did harm")
 }
 
 fn bench(arguments: &[String]) -> Result<()> {
