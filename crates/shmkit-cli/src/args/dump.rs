@@ -18,7 +18,8 @@ Examples:
   shmkit dump cam0 0..256              the first 256 bytes
   shmkit dump cam0 0x1000+64           64 bytes from there on
   shmkit dump cam0 4K.. --all          the rest, also what repeats
-  shmkit dump cam0 0..64 8K..8K+64     two pieces")]
+  shmkit dump cam0 0..64 8K..8K+64     two pieces
+  shmkit dump state --decode           the fields of a typed segment")]
 pub(crate) struct Dump {
     /// The key: posix:/NAME, systemv:/PATH, or NAME for posix:/NAME
     #[arg(value_name = "KEY")]
@@ -29,6 +30,12 @@ pub(crate) struct Dump {
     /// Show lines that repeat, too
     #[arg(short, long)]
     pub(crate) all: bool,
+    /// Show the fields of a typed segment instead, which says itself what they are
+    #[arg(short, long, conflicts_with_all = ["ranges", "all"])]
+    pub(crate) decode: bool,
+    /// Print the fields as JSON
+    #[arg(long, requires = "decode")]
+    pub(crate) json: bool,
 }
 
 /// Bytes of a segment; up to its end if none is given.

@@ -1,4 +1,4 @@
-//! `shmkit dump`: a segment's bytes in hexadecimal.
+//! `shmkit dump`: a segment's bytes in hexadecimal, or the fields of a typed one.
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use shmkit::SharedMemory;
 
 use super::reading::Reading;
+use super::typed;
 use crate::args::{Dump, Range};
 use crate::hex;
 
@@ -15,6 +16,9 @@ const PIECE: usize = 64 << 10;
 
 pub(crate) fn run(args: Dump) -> Result<ExitCode> {
     let segment = Reading::of(&args.key)?;
+    if args.decode {
+        return typed::decode(&segment, args.json);
+    }
     let size = segment.size();
     let all = [Range {
         start: 0,

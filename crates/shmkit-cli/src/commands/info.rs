@@ -1,13 +1,17 @@
 //! `shmkit info`: all about a segment.
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use comfy_table::Cell;
-use shmkit::inspect::{self, LockInfo, Place, ResidentBy, SegmentInfo};
+use serde::Serialize;
+use shmkit::inspect::{self, Kind, LockInfo, Place, ResidentBy, SegmentInfo};
 
 use super::facts::{Facts, lifetime, lock};
 use super::holders;
+use super::reading::Reading;
+use super::typed::TypedFacts;
 use crate::args::Info;
 use crate::key;
 use crate::output::{self, age, bytes, shown, table};
@@ -15,15 +19,35 @@ use crate::output::{self, age, bytes, shown, table};
 pub(crate) fn run(args: Info) -> Result<ExitCode> {
     let key = key::parse(&args.key)?;
     let info = inspect::info(&key)?;
+    let typed = typed_facts(&args.key, &info)?;
     match args.json {
-        true => output::json(&Facts::of(&info))?,
+        true => output::json(&All {
+            facts: Facts::of(&info),
+            typed,
+        })?,
         false => {
             // Gone meanwhile, it has no lock either.
             let lock = inspect::holders(&key).ok().and_then(|found| found.lock);
-            output::print(&text(&info, lock.as_ref()))?;
+            output::print(&text(&info, lock.as_ref(), typed.as_ref()))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `--json` shows.
+#[derive(Serialize)]
+struct All {
+    #[serde(flatten)]
+    facts: Facts,
+    typed: Option<TypedFacts>,
+}
+
+/// What the segment says of itself if it is a typed one, and may be read and is still there.
+fn typed_facts(key: &OsStr, info: &SegmentInfo) -> Result<Option<TypedFacts>> {
+    match (&info.kind, Reading::of(key)) {
+        (Kind::Typed { .. }, Ok(segment)) => TypedFacts::of(&segment),
+        _ => Ok(None),
+    }
 }
 
 /// The name of a segment's type.
@@ -53,7 +77,7 @@ pub(crate) fn owner_of(info: &SegmentInfo) -> String {
     }
 }
 
-fn text(info: &SegmentInfo, found: Option<&LockInfo>) -> String {
+fn text(info: &SegmentInfo, found: Option<&LockInfo>, typed: Option<&TypedFacts>) -> String {
     let mut facts = table();
     let mut fact = |name: &str, value: String| {
         facts.add_row(vec![Cell::new(name), Cell::new(value)]);
@@ -109,6 +133,9 @@ fn text(info: &SegmentInfo, found: Option<&LockInfo>) -> String {
     if let Some(key) = lock(info) {
         let state = found.map_or("never taken", |found| &found.reason);
         fact("lock", format!("{}: {state}", shown(&key)));
+    }
+    for (name, value) in typed.into_iter().flat_map(TypedFacts::rows) {
+        fact(name, value);
     }
     let mut text = output::render(facts);
     if !info.holders.is_empty() {

@@ -21,6 +21,7 @@ mod rendezvous;
 pub(crate) mod rm;
 pub(crate) mod serve;
 pub(crate) mod top;
+mod typed;
 pub(crate) mod wait;
 
 use std::process::ExitCode;

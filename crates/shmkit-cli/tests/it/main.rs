@@ -13,4 +13,5 @@ mod segments;
 mod serve;
 mod support;
 mod top;
+mod typed;
 mod watching;
