@@ -138,7 +138,7 @@ fn look(key: &NativeIpcKey, until: Until) -> Result<Seen> {
     let is_it = match until {
         Until::Created => info.size > 0,
         Until::Attached => is_attached(&info),
-        Until::Released => matches!(info.state, State::Orphan | State::Kept),
+        Until::Released => is_released(&info),
         Until::Removed | Until::Unlocked => false,
     };
     Ok(match is_it {
@@ -179,6 +179,15 @@ fn is_attached(info: &SegmentInfo) -> bool {
         Some(times) if info.complete => times > 0,
         Some(times) => times > 0 || info.state == State::Live,
         None => info.state == State::Live,
+    }
+}
+
+/// By the kernel's word, or, where it gives none, because nobody was seen and nobody overlooked.
+fn is_released(info: &SegmentInfo) -> bool {
+    match info.state {
+        State::Orphan | State::Kept => true,
+        State::Live => false,
+        State::Unknown => info.complete && info.holders.is_empty() && info.attached == Some(0),
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use shmkit::inspect::{self, State};
 use shmkit::watch::{self, Event, Events, Happening, Until, Watch};
-use shmkit::{ErrorKind, SharedMemory, inspect};
+use shmkit::{ErrorKind, SharedMemory};
 use shmkit_testkit::{Child, Cleanup, deadline, role, spawn, spawn_python, unique_name};
 
 use crate::support::{LONG, SHORT, TestKey, for_every_key};
@@ -66,7 +67,7 @@ fn a_wait_ends_when_another_process_creates(key: TestKey) {
 fn a_wait_ends_when_another_process_attaches(key: TestKey) {
     let mut first = user(&key);
     first.kill();
-    assert_eq!(inspect::info(&key).unwrap().state, inspect::State::Orphan);
+    watch::wait(&key, Until::Released, Some(LONG)).unwrap();
     let _user = ends_by(&key, Until::Attached, || user(&key));
 }
 
@@ -77,7 +78,11 @@ fn a_wait_ends_when_all_users_are_killed(key: TestKey) {
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
     ends_by(&key, Until::Released, || two.kill());
     // Nobody was there to remove it.
-    assert_eq!(inspect::info(&key).unwrap().state, inspect::State::Orphan);
+    let state = inspect::info(&key).unwrap().state;
+    assert!(
+        matches!(state, State::Orphan | State::Unknown),
+        "{state}: the kernel does not say everywhere"
+    );
 }
 
 fn a_wait_ends_when_the_last_user_leaves(key: TestKey) {
@@ -253,6 +258,10 @@ fn events_begin_with_what_is_there_if_asked_to(key: TestKey) {
 
 #[test]
 fn no_segment_is_too_short_lived_to_be_told() {
+    if cfg!(shmkit_force_fallbacks) {
+        println!("skipped: without the kernel's word some are");
+        return;
+    }
     const ROUNDS: usize = 200;
     let key = TestKey::posix();
     let mut events = Watch::new().key(&key).start().unwrap();

@@ -19,6 +19,9 @@ pub(crate) struct DirectoryWatch(OwnedFd);
 
 impl DirectoryWatch {
     pub(crate) fn new(directory: &str) -> io::Result<Self> {
+        if cfg!(shmkit_force_fallbacks) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         // A mapping keeps its file open, so the close comes with the last use, also by `kill -9`.
         let flags = WatchFlags::CREATE
@@ -85,7 +88,7 @@ fn change(flags: ReadFlags, name: Option<OsString>) -> Option<Change> {
     )
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shmkit_force_fallbacks)))]
 mod tests {
     use std::fs::{self, File};
 
