@@ -56,6 +56,8 @@ Examples:
   shmkit rm greeting                 remove it
   tar c photos | shmkit put photos   a pipe will do as well
   shmkit lock cam0 -- ./repair       run a program that has the segment's lock
+  shmkit wait cam0 && ./viewer       start a program when the segment is there
+  shmkit top                         watch all segments live
   shmkit key cam0                    what Qt calls the segment \"cam0\"
   shmkit doctor                      what gets in the way on this machine
 

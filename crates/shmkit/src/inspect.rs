@@ -85,6 +85,32 @@ pub fn holders(key: &NativeIpcKey) -> Result<Holders> {
     backend::holders(key)
 }
 
+/// A segment's lock, without taking it: who has it and who waits, which is part of what
+/// [`holders`] tells. `None` if the segment has none: nobody has ever taken it.
+///
+/// ```
+/// use shmkit::{SharedMemory, inspect, key::NativeIpcKey};
+///
+/// # fn main() -> shmkit::Result<()> {
+/// # let name = format!("shmkit-doc-inspect-lock-{}", std::process::id());
+/// # let key = NativeIpcKey::platform_safe(&name);
+/// # if cfg!(target_os = "linux") {
+/// let segment = SharedMemory::create(&key, 4096)?;
+/// let held = segment.lock()?;
+/// let lock = inspect::lock(&key)?.expect("it was taken");
+/// assert_eq!(lock.held, Some(true));
+/// assert_eq!(lock.holders[0].pid, std::process::id());
+/// # drop(held);
+/// # }
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// [`InvalidKey`](crate::ErrorKind::InvalidKey); [`Unsupported`](crate::ErrorKind::Unsupported).
+pub fn lock(key: &NativeIpcKey) -> Result<Option<LockInfo>> {
+    backend::lock_info(key)
+}
+
 /// The segment that a key leads to, without attaching to it.
 ///
 /// ```

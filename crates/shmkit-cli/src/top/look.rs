@@ -119,7 +119,7 @@ impl Eyes {
             .key
             .as_ref()
             .filter(|_| segment.state == State::Live)?;
-        inspect::holders(key).ok()?.lock
+        inspect::lock(key).ok()?
     }
 
     fn held_for(&mut self, place: &Place, lock: Option<&LockInfo>) -> Option<Duration> {

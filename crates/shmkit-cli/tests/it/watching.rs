@@ -162,3 +162,23 @@ fn events_end_when_nobody_reads() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
 }
+
+#[test]
+fn a_list_is_printed_again_and_again() {
+    let _watch = deadline(PATIENCE * 3);
+    let key = Key::posix();
+    let name = format!("*{}", key.name);
+    let (mut list, first) = Holding::start(shmkit(&["ls", "--watch=50ms", "--json", &name]));
+    assert_eq!(first, "[]");
+    run(&["create", &key.text, "1536"]).ok();
+    let seen = loop {
+        let line: Value = serde_json::from_str(&list.line()).unwrap();
+        if line != serde_json::json!([]) {
+            break line;
+        }
+    };
+    assert_eq!(seen[0]["key"], key.text);
+    assert_eq!(seen[0]["size"], 1536);
+    run(&["rm", &key.text]).ok();
+    while list.line() != "[]" {}
+}
