@@ -131,7 +131,10 @@ impl Target {
         if self.machine != Machine::None {
             clippy.arg("--all-targets");
         }
-        run(clippy.args(["--", "--deny", "warnings"]))?;
+        clippy.args(["--", "--deny", "warnings"]);
+        // On Windows it is said to be missing where it is.
+        clippy.args(["--allow", "clippy::missing_const_for_thread_local"]);
+        run(&mut clippy)?;
         Ok(String::new())
     }
 

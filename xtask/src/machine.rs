@@ -7,9 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::apt;
 use crate::compiler::cache;
 use crate::run::{quietly, root};
+use crate::{apt, progress, python};
 
 /// What runs a target's programs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,9 @@ pub(crate) type Environment = Vec<(String, OsString)>;
 
 /// Tells the tests by which program they must start themselves again.
 const RUNNER: &str = "SHMKIT_TEST_RUNNER";
+
+/// Tells the tests which program has the real Qt.
+const QT_PEER: &str = "SHMKIT_TEST_QT_PEER";
 
 /// The package of an unwinder without ties to GCC's own, which needs more of glibc.
 const UNWINDER: &str = "libunwind-19-dev";
@@ -116,11 +119,38 @@ fn wine() -> Result<Environment> {
         gcc.args(["-shared", "-O1", "-o"]).arg(&library);
         quietly(gcc.arg(source).arg("-ladvapi32"))?;
     }
+    let peer = qt(&folder, &libraries)?;
     Ok(vec![
         ("WINEPREFIX".to_owned(), folder.join("prefix").into()),
         ("WINEPATH".to_owned(), windows_path(&libraries).into()),
         ("WINEDEBUG".to_owned(), "-all".into()),
+        (QT_PEER.to_owned(), windows_path(&peer).into()),
     ])
+}
+
+/// Makes the program that puts the real Windows Qt at the other end of the tests, with Qt's library
+/// of the same version that the tests on Linux have.
+fn qt(folder: &Path, libraries: &Path) -> Result<PathBuf> {
+    let sources = root().join("crates/shmkit-testkit/windows");
+    if !libraries.join("Qt6Core.dll").exists() {
+        let scratch = folder.join("scratch");
+        fs::create_dir_all(&scratch)?;
+        progress::spin("fetching Qt for Windows", || {
+            python::fetch_windows_qt(&scratch, libraries)
+        })?;
+        fs::remove_dir_all(scratch)?;
+    }
+    let mut icu = Command::new("x86_64-w64-mingw32-gcc");
+    icu.args(["-shared", "-O1", "-o"]);
+    quietly(
+        icu.arg(libraries.join("icuuc.dll"))
+            .arg(sources.join("icuuc.c")),
+    )?;
+    let peer = libraries.join("qt_peer.exe");
+    let mut program = Command::new("x86_64-w64-mingw32-g++");
+    program.args(["-std=c++17", "-O1", "-static", "-o"]);
+    quietly(program.arg(&peer).arg(sources.join("qt_peer.cpp")))?;
+    Ok(peer)
 }
 
 /// How Wine calls a file of this machine.

@@ -73,6 +73,27 @@ fn install(python: &Path) -> Result<()> {
     quietly(pip.arg(root().join("xtask/requirements.txt"))).map(drop)
 }
 
+/// Takes the libraries that a Windows program with Qt needs out of PyQt6's Windows package.
+pub(crate) fn fetch_windows_qt(scratch: &Path, folder: &Path) -> Result<()> {
+    const TAKE: &str = "import pathlib, sys, zipfile\n\
+        package = zipfile.ZipFile(next(pathlib.Path(sys.argv[1]).glob('*.whl')))\n\
+        for path in map(pathlib.PurePosixPath, package.namelist()):\n    \
+            if path.name.startswith(('msvcp140', 'vcruntime140')) or path.name == 'Qt6Core.dll':\n        \
+                (pathlib.Path(sys.argv[2]) / path.name).write_bytes(package.read(str(path)))\n";
+    let wanted = REQUIREMENTS
+        .lines()
+        .find(|line| line.starts_with("PyQt6-Qt6=="));
+    let wanted = wanted.context("xtask/requirements.txt does not say which Qt")?;
+    let python = set_up()?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "download", "--quiet", "--no-deps"]);
+    pip.args(["--disable-pip-version-check", "--only-binary=:all:"]);
+    pip.args(["--platform", "win_amd64", wanted, "--dest"]);
+    quietly(pip.arg(scratch))?;
+    let mut take = Command::new(&python);
+    quietly(take.args(["-c", TAKE]).arg(scratch).arg(folder)).map(drop)
+}
+
 fn import_qt(python: &Path) -> Result<()> {
     quietly(Command::new(python).args(["-c", "import PyQt6.QtCore"])).map(drop)
 }

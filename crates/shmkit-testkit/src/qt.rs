@@ -1,4 +1,5 @@
-//! A real Qt process at the other end: PyQt6, driven by lines.
+//! A real Qt process at the other end, driven by lines: PyQt6, or on Windows a program with Qt's
+//! own library.
 
 use std::fmt::{self, Display};
 use std::process::Command;
@@ -60,9 +61,17 @@ impl QtPeer {
         Self { child }
     }
 
-    /// The command that starts the process.
+    /// The command that starts the process. On Windows it is the program that
+    /// `SHMKIT_TEST_QT_PEER` names, made of `windows/qt_peer.cpp`, which knows fewer commands.
+    ///
+    /// # Panics
+    /// When there is none.
     #[must_use]
     pub fn command() -> Command {
+        if cfg!(windows) {
+            let peer = std::env::var_os("SHMKIT_TEST_QT_PEER");
+            return Command::new(peer.expect("`cargo xtask cross` makes a Qt process"));
+        }
         let script = workspace_root().join("crates/shmkit-testkit/python/qt_peer.py");
         python_command(script, &[])
     }

@@ -183,6 +183,12 @@ pub enum Place {
         /// A process's way to it.
         door: PathBuf,
     },
+    /// A named object of the Windows kernel.
+    #[non_exhaustive]
+    Windows {
+        /// Its name.
+        name: String,
+    },
     /// Memory that a process shares with its forks (`MAP_ANONYMOUS`).
     #[non_exhaustive]
     Anonymous {
@@ -199,6 +205,7 @@ impl Place {
     pub fn key_type(&self) -> Option<KeyType> {
         match *self {
             Self::Posix { .. } => Some(KeyType::PosixRealtime),
+            Self::Windows { .. } => Some(KeyType::Windows),
             Self::SystemV { ipc_key, .. } => {
                 ProjectId::new((ipc_key >> 24) as u8).map(KeyType::SystemV)
             }
@@ -206,11 +213,12 @@ impl Place {
         }
     }
 
-    /// One word for what it is: `posix`, `systemv`, `memfd`, `file` or `anonymous`.
+    /// One word for what it is: `posix`, `systemv`, `windows`, `memfd`, `file` or `anonymous`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Posix { .. } => "posix",
             Self::SystemV { .. } => "systemv",
+            Self::Windows { .. } => "windows",
             Self::Memfd { .. } => "memfd",
             Self::File { .. } => "file",
             Self::Anonymous { .. } => "anonymous",
@@ -229,6 +237,7 @@ impl fmt::Display for Place {
             Self::SystemV { ipc_key, id, .. } => write!(f, "{ipc_key:#010x} (id {id})"),
             Self::Memfd { name, inode, .. } => write!(f, "{} (inode {inode})", name.display()),
             Self::Anonymous { inode, .. } => write!(f, "inode {inode}"),
+            Self::Windows { name } => f.write_str(name),
         }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) enum Act {
 }
 
 /// Who hears of what is found.
+#[allow(dead_code, reason = "nothing is found")]
 pub(crate) struct Search<'s> {
     pub(crate) act: Act,
     pub(crate) admits: &'s dyn Fn(&Leftover) -> bool,

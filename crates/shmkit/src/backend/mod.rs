@@ -16,17 +16,23 @@ mod nameless;
 mod posix;
 #[cfg(target_os = "linux")]
 mod system_v;
+#[cfg(windows)]
+mod windows;
 
 // `any` has the types `Segment` and `Semaphore`, which are of one of the types of key that this
 // system has.
 #[cfg(target_os = "linux")]
 #[path = "any_unix.rs"]
 mod any;
-#[cfg(not(target_os = "linux"))]
+#[cfg(windows)]
+#[path = "any_windows.rs"]
+mod any;
+#[cfg(not(any(target_os = "linux", windows)))]
 #[path = "any_none.rs"]
 mod any;
 
-#[cfg_attr(not(target_os = "linux"), path = "survey_none.rs")]
+#[cfg_attr(windows, path = "survey_windows.rs")]
+#[cfg_attr(not(any(target_os = "linux", windows)), path = "survey_none.rs")]
 mod survey;
 
 #[cfg_attr(not(target_os = "linux"), path = "leftover_none.rs")]
@@ -37,6 +43,7 @@ mod fs_kind;
 #[cfg(target_os = "linux")]
 mod place_unix;
 mod placement;
+#[cfg_attr(not(unix), allow(dead_code, reason = "nothing is sealed"))]
 mod seals;
 mod target;
 
@@ -92,7 +99,7 @@ pub(crate) struct Spec {
     /// Whether a new memfd is of reserved huge pages, and of which size.
     #[cfg_attr(
         not(target_os = "linux"),
-        expect(dead_code, reason = "no memfds, no huge pages")
+        allow(dead_code, reason = "no memfds, no huge pages")
     )]
     pub(crate) huge: Option<(Option<usize>, Wish)>,
     /// What it must have to be attached.
@@ -264,9 +271,8 @@ pub(crate) fn name_holder(lock: &Semaphore) -> String {
 }
 
 /// There is nothing to make a segment of.
-#[cfg(unix)]
 #[cfg_attr(
-    not(target_os = "linux"),
+    not(any(target_os = "linux", windows)),
     allow(dead_code, reason = "no segments, no contents")
 )]
 fn no_contents(op: Op) -> Error {
@@ -276,9 +282,8 @@ fn no_contents(op: Op) -> Error {
 }
 
 /// What is to be put into a segment could not be read.
-#[cfg(unix)]
 #[cfg_attr(
-    not(target_os = "linux"),
+    not(any(target_os = "linux", windows)),
     allow(dead_code, reason = "no segments, no contents")
 )]
 fn unreadable(cause: std::io::Error, op: Op) -> Error {

@@ -20,7 +20,7 @@
 
 mod error;
 mod kind;
-mod rules;
+pub(crate) mod rules;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;

@@ -374,7 +374,8 @@ fn mangle(role: Role, name: &str) -> String {
         .collect()
 }
 
-fn hash(name: &str) -> String {
+/// Forty hexadecimal digits for a name, which tell it from others.
+pub(crate) fn hash(name: &str) -> String {
     format!("{:x}", Sha1::digest(name))
 }
 

@@ -9,10 +9,12 @@ pub(crate) const MAGIC: [u8; 8] = *b"\x89SHMKIT\n";
 pub(crate) const TYPE_NAME: usize = 88;
 
 /// How long it can be, in bytes.
+#[allow(dead_code, reason = "for systems where segments can be looked at")]
 const LONGEST: usize = 40;
 
 /// The name of the type of a typed segment that begins so, empty if the type has none; `None` if it
 /// is no typed segment.
+#[allow(dead_code, reason = "for systems where segments can be looked at")]
 pub(crate) fn type_name(start: &[u8]) -> Option<String> {
     let name = start.get(TYPE_NAME..TYPE_NAME + LONGEST)?;
     start.starts_with(&MAGIC).then(|| text(name))

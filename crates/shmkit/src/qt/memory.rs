@@ -235,7 +235,7 @@ impl QSharedMemory {
     /// ```
     pub fn create(&mut self, size: i64, mode: Access) -> bool {
         self.lock_had_key = true;
-        let key = match self.usable_key() {
+        let key = match self.usable_key(Op::Create) {
             Ok(key) => key,
             Err(report) => return self.fail(report),
         };
@@ -275,7 +275,7 @@ impl QSharedMemory {
             let text = "QSharedMemory::handle: key is empty";
             return self.fail(MemoryReport::new(SharedMemoryError::KeyError, text));
         }
-        let key = match self.usable_key() {
+        let key = match self.usable_key(Op::Attach) {
             Ok(key) => key,
             Err(report) => return self.fail(report),
         };
@@ -441,10 +441,13 @@ impl QSharedMemory {
     }
 
     /// The key, if it can be one of a segment and its lock. From then on `lock` works.
-    fn usable_key(&mut self) -> Result<NativeIpcKey, MemoryReport> {
+    fn usable_key(&mut self, op: Op) -> Result<NativeIpcKey, MemoryReport> {
         let is_supported = self.key.key_type().is_supported();
         let key = self.key.to_key().filter(|_| is_supported);
         let Some(key) = key.filter(|key| !key.is_empty()) else {
+            if is_supported && self.key.key_type() == TypeNumber::WINDOWS {
+                return Err(text::no_windows_key(op == Op::Create));
+            }
             let is_posix = self.key.key_type() == TypeNumber::POSIX_REALTIME;
             let has_type = is_supported || !self.key.is_valid();
             return Err(text::on_lock(text::no_lock_key(has_type, is_posix)));

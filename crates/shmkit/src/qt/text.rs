@@ -29,6 +29,10 @@ fn is_posix(key: &NativeIpcKey) -> bool {
     key.key_type() == KeyType::PosixRealtime
 }
 
+fn is_windows(key: &NativeIpcKey) -> bool {
+    key.key_type() == KeyType::Windows
+}
+
 /// What the operating system calls the cause.
 fn cause(error: &Error) -> String {
     match error
@@ -58,9 +62,22 @@ pub(super) fn no_lock_key(has_type: bool, is_posix: bool) -> SemaphoreReport {
     Report::new(SystemSemaphoreError::KeyError, text)
 }
 
+/// The key of a Windows segment is empty: there the lock does not mind.
+pub(super) fn no_windows_key(creates: bool) -> MemoryReport {
+    let text = match creates {
+        true => "QSharedMemory::create: key error",
+        false => "QSharedMemory::handle: unable to make key",
+    };
+    Report::new(SharedMemoryError::KeyError, text)
+}
+
 /// What Qt says of a semaphore's key that is not empty and yet cannot be one. Nothing is made to
 /// find that out.
 pub(super) fn bad_semaphore_key(key: &NativeIpcKey) -> Option<SemaphoreReport> {
+    if is_windows(key) {
+        // Windows says it when it is asked.
+        return None;
+    }
     let native = key.native_key();
     let refused = |error, text: &str| {
         Some(Report::new(
@@ -111,7 +128,8 @@ pub(super) fn semaphore(key: &NativeIpcKey, error: &Error) -> SemaphoreReport {
         ErrorKind::OutOfSpace | ErrorKind::OutOfResources
     );
     // A key file that exists will do, so one that does not could not be made.
-    let has_no_file = !is_posix(key) && !is_limit && !Path::new(key.native_key()).exists();
+    let is_file = !is_posix(key) && !is_windows(key);
+    let has_no_file = is_file && !is_limit && !Path::new(key.native_key()).exists();
     if has_no_file || error.kind() == ErrorKind::InvalidKey {
         let text = format!("{}: unable to make key", handle(is_posix(key)));
         return Report::new(Code::KeyError, text);
@@ -144,6 +162,9 @@ pub(super) fn on_lock(semaphore: SemaphoreReport) -> MemoryReport {
 pub(super) fn memory(key: &NativeIpcKey, op: Op, error: &Error) -> MemoryReport {
     use SharedMemoryError as Code;
     let creates = op == Op::Create;
+    if is_windows(key) {
+        return windows_memory(creates, error);
+    }
     let at = match (is_posix(key), creates) {
         (true, _) => "QSharedMemory::attach (shm_open)",
         (false, true) => "QSharedMemory::create",
@@ -213,6 +234,31 @@ pub(super) fn memory(key: &NativeIpcKey, op: Op, error: &Error) -> MemoryReport 
         _ => (
             Code::UnknownError,
             at,
+            format!("unknown error: {}", cause(error)),
+        ),
+    };
+    Report::new(code, format!("{at}: {text}"))
+}
+
+/// The same on Windows, where the lock is never in the way.
+fn windows_memory(creates: bool, error: &Error) -> MemoryReport {
+    use SharedMemoryError as Code;
+    let at = match creates {
+        true => "QSharedMemory::create",
+        false => "QSharedMemory::handle",
+    };
+    let (code, text) = match error.kind() {
+        ErrorKind::AlreadyExists => (Code::AlreadyExists, "already exists".to_owned()),
+        ErrorKind::NotFound => (Code::NotFound, "doesn't exist".to_owned()),
+        ErrorKind::PermissionDenied | ErrorKind::ForeignOwner => {
+            (Code::PermissionDenied, "permission denied".to_owned())
+        }
+        ErrorKind::OutOfSpace | ErrorKind::OutOfResources => {
+            (Code::OutOfResources, "out of resources".to_owned())
+        }
+        ErrorKind::InvalidSize => (Code::InvalidSize, "invalid size".to_owned()),
+        _ => (
+            Code::UnknownError,
             format!("unknown error: {}", cause(error)),
         ),
     };

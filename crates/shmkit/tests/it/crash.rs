@@ -1,23 +1,36 @@
 //! What holds when processes die without a word: `kill -9`, exec, PID namespaces.
 
+#[cfg(unix)]
 use std::time::{Duration, Instant};
 
 use shmkit::{Acquired, Detached, ErrorKind, Origin, SharedMemory};
-use shmkit_testkit::{Child, deadline, role, role_command, spawn, under};
+use shmkit_testkit::{Child, deadline, role, spawn};
+#[cfg(unix)]
+use shmkit_testkit::{role_command, under};
 
-use crate::support::{LONG, SHORT, TestKey, for_every_key, still_in_kernel};
+#[cfg(unix)]
+use crate::support::SHORT;
+use crate::support::{LONG, TestKey, for_every_key, still_in_kernel};
 
 for_every_key!(
     the_next_locker_learns_that_the_owner_died,
     a_death_is_told_until_somebody_has_repaired_the_data,
     a_dead_waiter_does_no_harm,
+    #[cfg(unix)]
     a_stopped_holder_is_not_dead,
+    #[cfg(unix)]
     a_holder_that_becomes_another_program_is_dead,
+    #[cfg(unix)]
     when_all_are_killed_the_next_create_reclaims,
+    #[cfg(unix)]
     when_all_are_killed_the_next_create_or_attach_reclaims,
+    #[cfg(unix)]
     when_all_are_killed_attach_adopts_and_says_so,
+    #[cfg(windows)]
+    when_all_are_killed_nothing_is_left,
     the_survivor_of_many_removes_the_segment,
     nothing_is_lost_or_left_in_a_storm_of_kills,
+    #[cfg(unix)]
     a_holder_in_another_pid_namespace_is_neither_dead_nor_immortal,
 );
 
@@ -99,6 +112,7 @@ fn a_dead_waiter_does_no_harm(key: TestKey) {
     assert!(segment.lock_timeout(LONG).unwrap().owner_died());
 }
 
+#[cfg(unix)]
 fn a_stopped_holder_is_not_dead(key: TestKey) {
     let segment = SharedMemory::create(&key, 4096).unwrap();
     let mut holder = holder(&key);
@@ -114,6 +128,7 @@ fn a_stopped_holder_is_not_dead(key: TestKey) {
     assert!(!segment.lock_timeout(LONG).unwrap().owner_died());
 }
 
+#[cfg(unix)]
 #[test]
 #[ignore = "child role"]
 fn role_hold_and_become_cat() {
@@ -126,6 +141,7 @@ fn role_hold_and_become_cat() {
     panic!("{}", std::process::Command::new("cat").exec());
 }
 
+#[cfg(unix)]
 fn a_holder_that_becomes_another_program_is_dead(key: TestKey) {
     let _deadline = deadline(LONG);
     let segment = SharedMemory::create(&key, 4096).unwrap();
@@ -150,6 +166,7 @@ fn a_holder_that_becomes_another_program_is_dead(key: TestKey) {
     assert!(segment.lock_timeout(LONG).unwrap().owner_died());
 }
 
+#[cfg(unix)]
 fn when_all_are_killed_the_next_create_reclaims(key: TestKey) {
     let mut all = vec![holder(&key)];
     for _ in 0..2 {
@@ -173,6 +190,7 @@ fn when_all_are_killed_the_next_create_reclaims(key: TestKey) {
     assert_eq!(still_in_kernel(&in_kernel), []);
 }
 
+#[cfg(unix)]
 fn when_all_are_killed_the_next_create_or_attach_reclaims(key: TestKey) {
     holder(&key).kill();
     let segment = SharedMemory::create_or_attach(&key, 100).unwrap();
@@ -180,6 +198,7 @@ fn when_all_are_killed_the_next_create_or_attach_reclaims(key: TestKey) {
     assert_eq!(segment.view().to_vec(), [0; 100]);
 }
 
+#[cfg(unix)]
 fn when_all_are_killed_attach_adopts_and_says_so(key: TestKey) {
     holder(&key).kill();
     let segment = SharedMemory::attach(&key).unwrap();
@@ -192,6 +211,17 @@ fn when_all_are_killed_attach_adopts_and_says_so(key: TestKey) {
         Origin::Attached
     );
     assert_eq!(segment.detach().unwrap(), Detached::Removed);
+}
+
+/// The kernel removes what they had.
+#[cfg(windows)]
+fn when_all_are_killed_nothing_is_left(key: TestKey) {
+    holder(&key).kill();
+    assert!(key.traces().is_empty(), "left behind: {:?}", key.traces());
+    let segment = SharedMemory::create(&key, 100).unwrap();
+    assert_eq!(segment.origin(), Origin::Created);
+    assert_eq!(segment.view().read::<[u8; 4]>(0).unwrap(), [0; 4]);
+    assert!(!segment.lock_timeout(LONG).unwrap().owner_died());
 }
 
 #[test]
@@ -271,6 +301,7 @@ fn nothing_is_lost_or_left_in_a_storm_of_kills(key: TestKey) {
     assert_eq!(still_in_kernel(&in_kernel), []);
 }
 
+#[cfg(unix)]
 fn a_holder_in_another_pid_namespace_is_neither_dead_nor_immortal(key: TestKey) {
     let segment = SharedMemory::create(&key, 4096).unwrap();
     let command = role_command("crash::role_create_and_hold", key.to_string());

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16};
 use shmkit::ShmSafe;
 use shmkit::layout::{Layout, Schema};
 use shmkit::typed::{ArrayString, ArrayVec, RingBuffer};
-use shmkit_testkit::{Scratch, python_command, workspace_root};
+#[cfg(unix)]
+use shmkit_testkit::python_command;
+use shmkit_testkit::{Scratch, workspace_root};
 
 #[derive(ShmSafe, Clone, Copy)]
 #[repr(i8)]
@@ -115,6 +117,7 @@ fn the_examples_are_read_as_the_types() {
 }
 
 #[test]
+#[cfg(unix)]
 fn python_computes_the_same_hashes() {
     let document = document();
     let program = format!(

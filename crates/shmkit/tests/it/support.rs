@@ -2,8 +2,18 @@
 
 use std::time::Duration;
 
-use shmkit::key::{KeyRules, KeyType, NativeIpcKey, Role};
+use shmkit::key::NativeIpcKey;
+#[cfg(unix)]
+use shmkit::key::{KeyRules, KeyType, Role};
 use shmkit_testkit::{Cleanup, unique_name};
+
+/// How large a segment is that was made with this size.
+pub(crate) fn size_of_segment(size: usize) -> usize {
+    match cfg!(windows) {
+        true => size.next_multiple_of(4096),
+        false => size,
+    }
+}
 
 /// Longer than anything here takes; the end of a wait that should never end so.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -31,7 +41,21 @@ impl TestKey {
         Self { key, _cleanup }
     }
 
+    /// `windows:shm_NAME`. What is made of it goes with the processes that use it.
+    #[cfg(windows)]
+    pub(crate) fn windows() -> Self {
+        let key = NativeIpcKey::platform_safe(&unique_name());
+        Self::of(key, Cleanup::default())
+    }
+
+    /// `windows:qipc_sharedmemory_...?legacyKey=NAME`.
+    #[cfg(windows)]
+    pub(crate) fn windows_legacy() -> Self {
+        Self::of(NativeIpcKey::legacy(&unique_name()), Cleanup::default())
+    }
+
     /// `posix:/NAME`.
+    #[cfg(unix)]
     pub(crate) fn posix() -> Self {
         let name = unique_name();
         Self {
@@ -41,6 +65,7 @@ impl TestKey {
     }
 
     /// `systemv:/tmp/NAME`: one key file for the segment and its lock.
+    #[cfg(unix)]
     pub(crate) fn system_v() -> Self {
         let path = std::env::temp_dir().join(unique_name());
         let _cleanup = Cleanup::default().and_system_v(&path, b'Q');
@@ -51,6 +76,7 @@ impl TestKey {
     }
 
     /// `systemv:/tmp/qipc_sharedmemory_...?legacyKey=NAME`: two key files.
+    #[cfg(unix)]
     pub(crate) fn system_v_legacy() -> Self {
         let (rules, name) = (KeyRules::of_this_process(), unique_name());
         let key = rules.legacy_key(Role::Segment, &name, KeyType::SYSTEM_V);
@@ -62,6 +88,7 @@ impl TestKey {
     }
 
     /// `posix:/qipc_sharedmemory_...?legacyKey=NAME`.
+    #[cfg(unix)]
     pub(crate) fn posix_legacy() -> Self {
         let (rules, name) = (KeyRules::of_this_process(), unique_name());
         let key = rules.legacy_key(Role::Segment, &name, KeyType::PosixRealtime);
@@ -70,8 +97,19 @@ impl TestKey {
         Self { key, _cleanup }
     }
 
+    /// Everything that exists of this key: the segment itself. Empty when nothing was left behind.
+    #[cfg(windows)]
+    pub(crate) fn traces(&self) -> Vec<String> {
+        match shmkit::inspect::info(&self.key) {
+            Ok(found) => vec![found.place.to_string()],
+            Err(error) if error.kind() == shmkit::ErrorKind::NotFound => Vec::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Everything that exists of this key: names in the memory file system, key files. Empty when
     /// nothing was left behind.
+    #[cfg(unix)]
     pub(crate) fn traces(&self) -> Vec<String> {
         let lock = KeyRules::of_this_process().semaphore_key(&self.key);
         let mut paths: Vec<String> = match self.key.key_type() {
@@ -89,8 +127,15 @@ impl TestKey {
         paths
     }
 
+    /// Windows has no objects that outlive their users.
+    #[cfg(windows)]
+    pub(crate) fn kernel_objects(&self) -> Vec<KernelObject> {
+        Vec::new()
+    }
+
     /// The System V objects of this key that the kernel has now. Call it while the key files
     /// exist.
+    #[cfg(unix)]
     pub(crate) fn kernel_objects(&self) -> Vec<KernelObject> {
         use std::os::linux::fs::MetadataExt;
         let lock = KeyRules::of_this_process().semaphore_key(&self.key);
@@ -119,6 +164,12 @@ pub(crate) struct KernelObject {
     id: i64,
 }
 
+#[cfg(windows)]
+fn kernel_objects() -> Vec<KernelObject> {
+    Vec::new()
+}
+
+#[cfg(unix)]
 fn kernel_objects() -> Vec<KernelObject> {
     let mut objects = Vec::new();
     for table in ["shm", "sem"] {
@@ -143,12 +194,20 @@ pub(crate) fn still_in_kernel(objects: &[KernelObject]) -> Vec<KernelObject> {
 }
 
 /// Runs each test function once for every type of key.
+#[cfg(unix)]
 macro_rules! for_every_key {
-    ($($test:ident),+ $(,)?) => {
-        mod posix { $(#[test] fn $test() { super::$test(crate::support::TestKey::posix()); })+ }
-        mod posix_legacy { $(#[test] fn $test() { super::$test(crate::support::TestKey::posix_legacy()); })+ }
-        mod system_v { $(#[test] fn $test() { super::$test(crate::support::TestKey::system_v()); })+ }
-        mod system_v_legacy { $(#[test] fn $test() { super::$test(crate::support::TestKey::system_v_legacy()); })+ }
+    ($($(#[$attribute:meta])? $test:ident),+ $(,)?) => {
+        mod posix { $($(#[$attribute])? #[test] fn $test() { super::$test(crate::support::TestKey::posix()); })+ }
+        mod posix_legacy { $($(#[$attribute])? #[test] fn $test() { super::$test(crate::support::TestKey::posix_legacy()); })+ }
+        mod system_v { $($(#[$attribute])? #[test] fn $test() { super::$test(crate::support::TestKey::system_v()); })+ }
+        mod system_v_legacy { $($(#[$attribute])? #[test] fn $test() { super::$test(crate::support::TestKey::system_v_legacy()); })+ }
+    };
+}
+#[cfg(windows)]
+macro_rules! for_every_key {
+    ($($(#[$attribute:meta])? $test:ident),+ $(,)?) => {
+        mod windows { $($(#[$attribute])? #[test] fn $test() { super::$test(crate::support::TestKey::windows()); })+ }
+        mod windows_legacy { $($(#[$attribute])? #[test] fn $test() { super::$test(crate::support::TestKey::windows_legacy()); })+ }
     };
 }
 pub(crate) use for_every_key;

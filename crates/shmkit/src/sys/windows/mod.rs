@@ -1,0 +1,14 @@
+//! Windows: named kernel objects. The kernel removes each with its last handle, and so with the last
+//! process that uses it.
+
+pub(crate) mod identity;
+pub(crate) mod object;
+pub(crate) mod process;
+pub(crate) mod section;
+pub(crate) mod security;
+pub(crate) mod signal;
+
+#[path = "../none.rs"]
+#[allow(dead_code, reason = "it also has what Windows has itself")]
+mod none;
+pub(crate) use none::{attachment, directory_watch, fork, futex};
