@@ -38,5 +38,6 @@ mod support;
 #[cfg(target_os = "linux")]
 mod sync;
 mod tidy;
+mod typed_builds;
 #[cfg(target_os = "linux")]
 mod watching;

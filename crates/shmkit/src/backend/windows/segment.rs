@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 use crate::layout::mark;
 use crate::mapping::Access;
+use crate::sys::attachment::Attached;
 use crate::sys::object;
 use crate::sys::section::{self, Mapping, Window};
 use crate::sys::security::{self, Descriptor};
@@ -26,9 +27,14 @@ use crate::sys::signal;
 /// How long a maker may take to fill in a beginning.
 const BIRTH: Duration = Duration::from_secs(10);
 
+/// What the names of a segment's leases have at their end, before the number.
+const LEASE: &str = "lease";
+
 /// An attached segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
+    /// Dropped before the mapping.
+    attached: Attached,
     mapping: Mapping,
     /// Qt keeps its handle as well, and by the number of handles one sees who is there.
     section: OwnedHandle,
@@ -85,9 +91,15 @@ fn make(name: &str, spec: &Spec) -> io::Result<Segment> {
     if made.existed {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    let mapping = Mapping::new(&made.handle, Window::whole(Access::ReadWrite))?;
+    let window = Window::whole(Access::ReadWrite);
+    let mapping = Mapping::new(&made.handle, window)?;
+    let attached = Attached::new(&mapping, window, beside(name, LEASE), spec.mode);
+    if !spec.head.is_empty() {
+        attached.take_first_lease()?;
+    }
     mapping.begin_with(&spec.head);
     Ok(Segment {
+        attached,
         size: mapping.len,
         mapping,
         section: made.handle,
@@ -155,12 +167,14 @@ pub(crate) fn attach(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Segment>
         private: spec.private,
     };
     let mapping = Mapping::new(&section, window).map_err(failed)?;
+    let mode = rights.map_or(0o600, |rights| rights.mode);
     Ok(Segment {
+        attached: Attached::new(&mapping, window, beside(name, LEASE), mode),
         size: spec.length.unwrap_or(mapping.len).min(mapping.len),
         mapping,
         section,
         name: name.to_owned(),
-        mode: rights.map_or(0o600, |rights| rights.mode),
+        mode,
         origin: Origin::Attached,
     })
 }
@@ -258,11 +272,13 @@ impl Segment {
     /// Leaves. The kernel does the rest; we only look whether it has.
     pub(crate) fn detach(self, _: Removal) -> Detached {
         let Self {
+            attached,
             mapping,
             section,
             name,
             ..
         } = self;
+        drop(attached);
         drop(mapping);
         drop(section);
         match section::open(&name, Access::ReadOnly) {

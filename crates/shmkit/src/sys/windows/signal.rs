@@ -17,8 +17,8 @@ use super::security::Descriptor;
 const MOST: i32 = i32::MAX;
 
 /// Makes a semaphore of this value, or opens the one that has the name.
-pub(crate) fn semaphore(name: &str, value: u32, security: &Descriptor) -> io::Result<Made> {
-    let name = wide(name)?;
+pub(crate) fn semaphore(text: &str, value: u32, security: &Descriptor) -> io::Result<Made> {
+    let name = wide(text)?;
     let value = i32::try_from(value).unwrap_or(MOST);
     let attributes = security.attributes();
     // SAFETY: the descriptor and the name, which ends with a zero, live during the call.
@@ -26,15 +26,19 @@ pub(crate) fn semaphore(name: &str, value: u32, security: &Descriptor) -> io::Re
     match made {
         // The right to make one includes all; those who may only use it open it.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Made {
-            handle: object::open(|| {
-                let rights = SEMAPHORE_MODIFY_STATE | SYNCHRONIZATION_SYNCHRONIZE;
-                // SAFETY: the name ends with a zero and lives during the call.
-                unsafe { OpenSemaphoreW(rights, 0, name.as_ptr()) }
-            })?,
+            handle: open_semaphore(text)?,
             existed: true,
         }),
         made => made,
     }
+}
+
+/// Opens the semaphore of a name.
+pub(crate) fn open_semaphore(name: &str) -> io::Result<OwnedHandle> {
+    let name = wide(name)?;
+    let rights = SEMAPHORE_MODIFY_STATE | SYNCHRONIZATION_SYNCHRONIZE;
+    // SAFETY: the name ends with a zero and lives during the call.
+    object::open(|| unsafe { OpenSemaphoreW(rights, 0, name.as_ptr()) })
 }
 
 /// Adds to the value, all or nothing.

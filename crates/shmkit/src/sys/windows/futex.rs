@@ -1,0 +1,65 @@
+//! Sleeping on a word that other processes share. Windows has that for one process only, so a word has
+//! a named semaphore as long as somebody sleeps for it: a sleeper makes it and then looks at the word
+//! again; whoever has changed the word looks whether there is one.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::security::Descriptor;
+use super::{attachment, object, signal};
+
+/// How many are woken if all shall be. One who comes too late for them looks again in vain, and more
+/// sleep again in a moment.
+const ALL: u32 = 64;
+
+/// Nobody sleeps longer: with more than `ALL` sleepers, some are not woken.
+const LONGEST: Duration = Duration::from_millis(20);
+
+fn name_of(word: &AtomicU32) -> io::Result<(String, u32)> {
+    let (segment, offset, mode) =
+        attachment::place(std::ptr::from_ref(word).addr()).ok_or(io::ErrorKind::Unsupported)?;
+    Ok((format!("{segment}word{offset}"), mode))
+}
+
+/// Sleeps while `*word == expected`, at most `limit`; `false` if that was over. It may end early:
+/// callers look again.
+pub(crate) fn wait(word: &AtomicU32, expected: u32, limit: Duration) -> io::Result<bool> {
+    let (name, mode) = name_of(word)?;
+    let woken = signal::semaphore(&name, 0, &Descriptor::new(mode)?)?.handle;
+    if word.load(Ordering::SeqCst) != expected {
+        return Ok(true);
+    }
+    let woken = object::wait(&woken, limit.min(LONGEST))?;
+    Ok(woken || limit > LONGEST)
+}
+
+/// Wakes at most so many of those who sleep.
+pub(crate) fn wake(word: &AtomicU32, most: u32) {
+    // Without a semaphore nobody sleeps. Whatever else goes wrong, sleepers look again soon.
+    if let Ok((name, _)) = name_of(word)
+        && let Ok(sleepers) = signal::open_semaphore(&name)
+    {
+        let _ = signal::release(&sleepers, most.min(ALL));
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+#[allow(dead_code, reason = "nobody looks into it")]
+pub(crate) struct Watched {
+    pub(crate) address: usize,
+    pub(crate) expected: u32,
+}
+
+#[allow(dead_code, reason = "for the feature `async`")]
+pub(crate) const MOST_WATCHED: usize = 128;
+
+#[allow(dead_code, reason = "for the feature `async`")]
+pub(crate) fn wait_any(_: &[Watched], _: Duration) -> io::Result<Option<usize>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[allow(dead_code, reason = "for the feature `async`")]
+pub(crate) fn has_changed(_: Watched) -> bool {
+    true
+}
