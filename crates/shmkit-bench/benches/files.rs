@@ -21,7 +21,7 @@ use shmkit::{HugePages, Options, SharedMemory, Wish};
 use shmkit_bench::{Bench, Goal, run};
 
 const PAGE: usize = 4096;
-const BIG: usize = 256 << 20;
+const BIG: usize = 64 << 20;
 
 fn main() -> ExitCode {
     run(|bench| {
@@ -133,7 +133,7 @@ fn first_touch(bench: &mut Bench) {
             continue;
         }
         bench
-            .group("first touch of 256 MiB")
+            .group("first touch of 64 MiB")
             .case(format!("{name}, against memfd_create, ftruncate, mmap"))
             .bytes(BIG as u64)
             .pair(|| touch_new(&options), touch_raw);

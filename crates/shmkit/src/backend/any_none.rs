@@ -163,6 +163,10 @@ impl Segment {
         match *self {}
     }
 
+    pub(crate) fn reads_only(&self) -> bool {
+        match *self {}
+    }
+
     pub(crate) fn warning(&self) -> Option<&str> {
         match *self {}
     }

@@ -258,6 +258,12 @@ impl Segment {
         }
     }
 
+    /// Whether it can only be read, whatever it was attached for.
+    pub(crate) fn reads_only(&self) -> bool {
+        self.file()
+            .is_some_and(|segment| segment.access() == Access::ReadOnly)
+    }
+
     pub(crate) fn warning(&self) -> Option<&str> {
         self.file().and_then(file::Segment::warning)
     }
@@ -297,6 +303,7 @@ impl Segment {
     }
 
     /// Gives up writing and seals it for good; it is as it was if that fails.
+    /// Afterwards it may be attached for reading only, and then `reads_only` says so.
     pub(crate) fn seal(&mut self) -> Result<()> {
         match self {
             Self::File(segment) => segment.seal(),

@@ -90,6 +90,9 @@ impl SharedMemory {
             }
             Err(error) => {
                 let error = error.on(&self.target);
+                if self.segment().reads_only() {
+                    self.access = Access::ReadOnly;
+                }
                 let segment = self;
                 Err(Box::new(Unsealed { segment, error }))
             }

@@ -48,7 +48,11 @@ impl Segment {
                 Ok(())
             }
             Err(error) => {
-                self.user = User::map(again, self.shape.window).map_err(os)?;
+                match User::map(again, self.shape.window) {
+                    Ok(user) => self.user = user,
+                    // There is no address space any more; then it can only be read.
+                    Err(_) => self.shape.window = window,
+                }
                 Err(error)
             }
         }

@@ -88,6 +88,10 @@ impl Segment {
         self.warning.as_deref()
     }
 
+    pub(crate) fn access(&self) -> Access {
+        self.shape.window.access
+    }
+
     pub(crate) fn mode(&self) -> u32 {
         self.mode
     }
