@@ -32,7 +32,9 @@
 //!   [`directory`] says where files are in memory; [`os`] has what hands segments over.
 //! * [`View`] and [`mapping`]: bytes that other processes may change at any time.
 //! * [`key`]: names, Qt's and the system's; what a key means on another platform.
-//! * [`typed`] and [`layout`]: which types may lie in a segment, and building blocks for them.
+//! * [`typed`] and [`sync`]: a value of a type in a segment, and the locks in it.
+//! * [`layout`]: which types may lie in a segment; `#[derive(ShmSafe)]` (the feature `derive`, which
+//!   is on by default) proves it.
 //! * [`inspect`]: which segments there are, who has them, which are orphans.
 //! * [`reaper`]: removing what crashed programs left behind.
 //! * [`watch`]: waiting for a segment to come, be attached, be released or go; a stream of what

@@ -75,7 +75,7 @@ pub unsafe trait ShmSafe: Send + Sync + Sized + 'static {
     const LAYOUT_HASH: u64 = Self::LAYOUT.hash();
 }
 
-#[cfg(all(test, feature = "derive"))]
+#[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicU32;
 

@@ -4,8 +4,8 @@
 //! the kernel asked for its word; that needs the segment opened for some microseconds, in which
 //! another user that leaves would find that it is not the last one.
 
-use std::collections::HashSet;
-use std::ffi::OsStr;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ use crate::sys::file::{self, FileId, MEMORY_DIRECTORY, Status, TEMPORARY_PREFIX}
 use crate::sys::fork;
 use crate::sys::lease::{self, Users};
 use crate::sys::listing::{self, Look};
+use crate::sys::peek::peek;
 use crate::sys::process;
 
 /// The names of semaphores begin so.
@@ -45,27 +46,64 @@ pub(crate) fn list(census: &Census) -> io::Result<(Vec<SegmentInfo>, HashSet<Fil
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((found, named)),
         directory => directory?,
     };
+    let mut files = Vec::new();
     for (name, _) in listing::names_in(MEMORY_DIRECTORY)? {
         // Gone meanwhile.
         let Ok(look) = listing::look_in(&directory, &name) else {
             continue;
         };
         named.insert(look.status.id);
-        if look.status.kind != file::Kind::Regular || !may_be_segment(&name) {
-            continue;
+        if look.status.kind == file::Kind::Regular && may_be_segment(&name) {
+            files.push((name, look));
         }
+    }
+    let kinds = kinds(&files, census);
+    for ((name, look), kind) in files.into_iter().zip(kinds) {
         let (key, path) = key_and_path(&name);
-        let object = Object::File(look.status.id);
         let sight = Sight {
             key,
             path,
+            kind,
+            holders: holders_in(census, Object::File(look.status.id)),
             look,
-            holders: holders_in(census, object),
             complete: census.complete,
         };
         found.extend(sight.describe());
     }
     Ok((found, named))
+}
+
+/// What made the files, as far as their names tell, or their first bytes in the memory of those
+/// who have them mapped. The others must be opened.
+fn kinds(files: &[(OsString, Look)], census: &Census) -> Vec<Option<Kind>> {
+    let mut kinds: Vec<Option<Kind>> = Vec::with_capacity(files.len());
+    let mut mapped: HashMap<u32, (Vec<usize>, Vec<u64>)> = HashMap::new();
+    for (index, (name, look)) in files.iter().enumerate() {
+        let kind = kind::by_name(name.as_encoded_bytes());
+        let start = census
+            .objects
+            .get(&Object::File(look.status.id))
+            .and_then(|seen| seen.start);
+        // Looking at a hole would fill it.
+        let has_holes = look.blocks < look.status.size;
+        let is_long = look.status.size >= kind::START as u64;
+        if let (None, Some((pid, address)), false, true) = (&kind, start, has_holes, is_long) {
+            let (indices, addresses) = mapped.entry(pid).or_default();
+            indices.push(index);
+            addresses.push(address);
+        }
+        kinds.push(kind);
+    }
+    for (pid, (indices, addresses)) in mapped {
+        let bytes = peek(pid, &addresses, kind::START).unwrap_or_default();
+        let starts = bytes.chunks_exact(kind::START);
+        for (index, start) in indices.into_iter().zip(starts) {
+            let status = &files[index].1.status;
+            let kind = kind::by_start(start, status.size, status.is_ephemeral());
+            kinds[index] = Some(kind);
+        }
+    }
+    kinds
 }
 
 /// Whether a name in the directory is not one that semaphores or newborn files have.
@@ -106,9 +144,11 @@ pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
             return Err(Squatted::by(look.status.kind).into());
         }
         let holders = process::holders_of(look.status.id)?;
+        let name = Path::new(&path).file_name().unwrap_or_default();
         let sight = Sight {
             key: Some(key.clone()),
             path: PathBuf::from(&path),
+            kind: kind::by_name(name.as_encoded_bytes()),
             look,
             holders: holders_of(holders.found),
             complete: holders.complete,
@@ -124,6 +164,8 @@ pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
 struct Sight {
     key: Option<NativeIpcKey>,
     path: PathBuf,
+    /// `None` if the first bytes must tell.
+    kind: Option<Kind>,
     look: Look,
     holders: Vec<Holder>,
     complete: bool,
@@ -135,6 +177,7 @@ impl Sight {
         let Self {
             key,
             path,
+            kind,
             look:
                 Look {
                     status,
@@ -155,8 +198,6 @@ impl Sight {
         } else if lifetime == Lifetime::Kept && complete {
             seen = Some(Uses::None);
         }
-        let name = path.file_name().unwrap_or_default();
-        let kind = kind::by_name(name.as_encoded_bytes());
         let (kind, uses) = match (kind, seen) {
             (Some(kind), Some(uses)) => (kind, uses),
             (kind, uses) => open(&path, &status, kind, uses)?,

@@ -302,3 +302,120 @@ impl Iterator for Leaves<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str, bytes: &[u8]) -> Vec<String> {
+        let schema = Schema::parse(text).unwrap();
+        let leaves = schema.decode(bytes).unwrap();
+        leaves
+            .map(|leaf| {
+                format!(
+                    "{}@{} {} {}",
+                    leaf.path, leaf.offset, leaf.type_name, leaf.value
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn collections_are_shown_as_what_they_hold() {
+        let list = "struct S v1 8/4{points@0:list ArrayVec v1 8/4{len@0:u32;items@4:[u16;2]}}";
+        let bytes = |len: u32| {
+            [
+                &len.to_ne_bytes()[..],
+                &7_u16.to_ne_bytes(),
+                &8_u16.to_ne_bytes(),
+            ]
+            .concat()
+        };
+        assert_eq!(shown(list, &bytes(0)), [""; 0]);
+        assert_eq!(shown(list, &bytes(1)), ["points[0]@4 u16 7"]);
+        let both = ["points[0]@4 u16 7", "points[1]@6 u16 8"];
+        assert_eq!(shown(list, &bytes(2)), both);
+        assert_eq!(shown(list, &bytes(u32::MAX)), both, "a damaged length");
+
+        let text = "text ArrayString v1 8/4{len@0:u32;bytes@4:[u8;4]}";
+        assert_eq!(
+            shown(text, &[&2_u32.to_ne_bytes(), &b"a\nxy"[..]].concat()),
+            ["@0 ArrayString \"a\\n\""]
+        );
+        assert_eq!(
+            shown(text, &[&9_u32.to_ne_bytes(), &b"a\xFFxy"[..]].concat()),
+            ["@0 ArrayString 61ff7879"]
+        );
+
+        let ring = "ring RingBuffer v1 12/4{head@0:u32;len@4:u32;items@8:[u8;4]}";
+        let bytes = |head: u32, len: u32| {
+            [
+                &head.to_ne_bytes()[..],
+                &len.to_ne_bytes(),
+                &[10, 11, 12, 13],
+            ]
+            .concat()
+        };
+        assert_eq!(shown(ring, &bytes(3, 2)), ["[0]@11 u8 13", "[1]@8 u8 10"]);
+        assert_eq!(shown(ring, &bytes(5, 99)).len(), 4);
+
+        let not_one = "ring Odd v1 8/4{len@0:u32;items@4:[u16;2]}";
+        assert_eq!(
+            shown(not_one, &bytes(1, 0)),
+            ["len@0 u32 1", "items[0]@4 u16 0", "items[1]@6 u16 0"]
+        );
+    }
+
+    #[test]
+    fn primitives_are_shown_as_their_words() {
+        let text = "sync S v1 16/8{hits@0:sync Mutex v1 16/8{word@0:atomic u32;value@8:u64}}";
+        let bytes = [&1_u32.to_ne_bytes()[..], &[0xAA; 4], &42_u64.to_ne_bytes()].concat();
+        assert_eq!(
+            shown(text, &bytes),
+            ["hits.word@0 atomic u32 1", "hits.value@8 u64 42"]
+        );
+    }
+
+    #[test]
+    fn odd_values_are_shown_as_numbers() {
+        assert_eq!(
+            shown("[bool;3]", &[0, 1, 2]),
+            ["[0]@0 bool false", "[1]@1 bool true", "[2]@2 bool 2"]
+        );
+        assert_eq!(shown("enum M v1 i8{A=0;B=-1}", &[0xFF]), ["@0 M B"]);
+        assert_eq!(
+            shown("enum M v1 u8{A=0}", &[0xFF]),
+            ["@0 M 255 (no variant)"]
+        );
+        assert_eq!(shown("[u8;3]", &[1, 2, 0xFF]), ["@0 [u8; 3] 0102ff"]);
+        assert_eq!(
+            shown("[[i8;1];2]", &[1, 0xFE]),
+            ["[0][0]@0 i8 1", "[1][0]@1 i8 -2"]
+        );
+    }
+
+    #[test]
+    fn too_few_bytes_are_not_decoded() {
+        let schema = Schema::of::<u64>();
+        assert!(schema.decode(&[0; 7]).is_none());
+        assert_eq!(schema.decode(&[0; 9]).unwrap().count(), 1);
+        assert!(
+            Schema::parse("[u8;18446744073709551615]")
+                .unwrap()
+                .decode(&[])
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn elements_without_bytes_take_no_time() {
+        for text in [
+            "[();18446744073709551615]",
+            "list A v1 4/4{len@0:u32;items@4:[();18446744073709551615]}",
+            "ring A v1 8/4{head@0:u32;len@4:u32;items@8:[struct B v1 0/1{};18446744073709551615]}",
+        ] {
+            let schema = Schema::parse(text).unwrap();
+            assert_eq!(schema.decode(&[0xFF; 8]).unwrap().count(), 0, "{text}");
+        }
+    }
+}

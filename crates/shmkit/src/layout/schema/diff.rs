@@ -264,3 +264,89 @@ fn shown(schema: &Schema) -> String {
         _ => format!("`{schema}`"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_said_in_words() {
+        const HERE: &str = "struct Camera v2 40/8{at@0:u64;gain@8:f32;mode@12:enum Mode v1 u8\
+        {Off=0;On=1;Auto=2};_pad@13:[u8;3];name@16:text ArrayString v1 24/4{len@0:u32;bytes@4:[u8;20]}}";
+        for (there, differences) in [
+            (HERE.to_owned(), ""),
+            (
+                HERE.replace("Camera v2", "Camera v1"),
+                "`Camera` has version 2 here and 1 in the segment",
+            ),
+            (
+                HERE.replace("Camera", "Kamera"),
+                "`Camera` is of type `Camera` here and `Kamera` in the segment",
+            ),
+            (
+                HERE.replace("gain", "volume"),
+                "`Camera.gain` is called `volume` in the segment",
+            ),
+            (
+                HERE.replace("f32", "i32"),
+                "`Camera.gain` is `f32` here and `i32` in the segment",
+            ),
+            (
+                HERE.replace("On=1;Auto=2", "On=2;Manual=3"),
+                "`Camera.mode` has `On` as 1 here and 2 in the segment; \
+                 `Camera.mode` has no `Auto` in the segment; \
+                 `Camera.mode` has `Manual` = 3 more in the segment",
+            ),
+            (
+                HERE.replace("Mode v1 u8", "Mode v1 i8"),
+                "`Camera.mode` is stored as `u8` here and `i8` in the segment",
+            ),
+            (
+                HERE.replace("gain@8:f32", "gain@8:struct Gain v1 4/4{db@0:f32}"),
+                "`Camera.gain` is `f32` here and the struct `Gain` in the segment",
+            ),
+            (
+                HERE.replace("40/8", "48/8")
+                    .replace("24/4", "32/4")
+                    .replace("20]", "28]"),
+                "`Camera.name.bytes` has 20 elements here and 28 in the segment; \
+                 `Camera.name` has 24 bytes here and 32 in the segment",
+            ),
+            (
+                HERE.replace("gain@8:f32;mode@12", "mode@8")
+                    .replace("_pad@13:[u8;3]", "_pad@9:[u8;3];gain@12:f32"),
+                "`Camera.gain` is at byte 8 here and 12 in the segment; \
+                 `Camera.mode` is at byte 12 here and 8 in the segment; \
+                 `Camera._pad` is at byte 13 here and 9 in the segment",
+            ),
+            (
+                HERE.replace("_pad@13:[u8;3]", "fps@13:u8;_pad@14:[u8;2]"),
+                "`Camera._pad` is at byte 13 here and 14 in the segment; \
+                 `Camera._pad` has 3 elements here and 2 in the segment; \
+                 `Camera` has a field `fps` more in the segment: `u8` at byte 13",
+            ),
+            (
+                "sync Mutex v1 4/4{word@0:atomic u32}".to_owned(),
+                "`Camera` is the struct `Camera` here and the primitive `Mutex` in the segment",
+            ),
+            (
+                "[u8;40]".to_owned(),
+                "`Camera` is the struct `Camera` here and `[u8; 40]` in the segment",
+            ),
+        ] {
+            let (here, there) = (Schema::parse(HERE).unwrap(), Schema::parse(&there).unwrap());
+            assert_eq!(here.differences(&there).to_string(), differences);
+        }
+    }
+
+    #[test]
+    fn many_differences_are_counted() {
+        let fields: Vec<_> = (0..20).map(|i| format!("f{i}@{i}:u8")).collect();
+        let here = Schema::parse(&format!("struct A v1 20/1{{{}}}", fields.join(";"))).unwrap();
+        let there = Schema::parse("struct A v1 0/1{}").unwrap();
+        let differences = here.differences(&there);
+        assert_eq!(differences.iter().count(), 20);
+        assert_eq!(differences.iter().next().unwrap().path(), "A.f0");
+        assert!(differences.to_string().ends_with("; and 14 more"));
+    }
+}

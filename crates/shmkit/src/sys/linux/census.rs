@@ -58,6 +58,8 @@ pub(crate) struct Seen {
     pub(crate) written: bool,
     /// A way to it.
     pub(crate) door: Door,
+    /// Where a process has its first bytes, readable: the pid and the address.
+    pub(crate) start: Option<(u32, u64)>,
     pub(crate) uses: Vec<Use>,
 }
 
@@ -259,9 +261,13 @@ impl Taker {
                         start: mapping.start,
                         end: mapping.end,
                     },
+                    start: None,
                     uses: Vec::new(),
                 }
             });
+            if mapping.reads && mapping.offset == 0 {
+                seen.start.get_or_insert((pid, mapping.start));
+            }
             seen.end = seen.end.max(mapping.offset + (mapping.end - mapping.start));
             seen.written |= mapping.writes && mapping.is_shared;
             let this = seen.use_by(pid);
@@ -321,6 +327,7 @@ impl Taker {
                     end: 0,
                     written: false,
                     door: Door::Descriptor { pid, number },
+                    start: None,
                     uses: Vec::new(),
                 }
             });

@@ -17,6 +17,7 @@ pub(crate) struct Mapping<'m> {
     pub(crate) end: u64,
     pub(crate) offset: u64,
     pub(crate) file: FileId,
+    pub(crate) reads: bool,
     pub(crate) writes: bool,
     /// Others see what is written (`MAP_SHARED`).
     pub(crate) is_shared: bool,
@@ -74,6 +75,7 @@ impl<'m> Mapping<'m> {
                 device: rustix::fs::makedev(major as u32, minor as u32),
                 inode,
             },
+            reads: permissions[0] == b'r',
             writes: permissions[1] == b'w',
             is_shared: permissions[3] == b's',
             path,
@@ -158,6 +160,7 @@ mod tests {
                 end: 0x7f0c_6a00_1000,
                 offset: 0x2000,
                 file: file(0x1a, 12),
+                reads: true,
                 writes: true,
                 is_shared: true,
                 path: b"/dev/shm/a b",

@@ -19,6 +19,7 @@ pub(crate) mod maps;
 pub(crate) mod memfd;
 pub(crate) mod memory;
 pub(crate) mod page_cache;
+pub(crate) mod peek;
 pub(crate) mod placement;
 pub(crate) mod process;
 #[allow(dead_code, reason = "for where that layout is the C library's secret")]
