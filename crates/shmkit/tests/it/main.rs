@@ -38,6 +38,8 @@ mod support;
 #[cfg(target_os = "linux")]
 mod sync;
 mod tidy;
+#[cfg(target_os = "linux")]
+mod typed;
 mod typed_builds;
 #[cfg(target_os = "linux")]
 mod watching;

@@ -97,6 +97,16 @@ impl Place {
         self.at(|location| unsafe { Shared::open_or_init_with(options, location, init) })
     }
 
+    pub(crate) fn open_or_try_init<T: ShmSafe, E>(
+        &self,
+        init: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Result<Shared<T>, E>> {
+        // SAFETY: only these tests open it.
+        self.at(|location| unsafe {
+            Shared::open_or_try_init_with(&Options::new(), location, init)
+        })
+    }
+
     /// The same segment as bytes.
     pub(crate) fn raw(&self) -> SharedMemory {
         self.raw_with(&SharedMemory::options()).unwrap()

@@ -1,0 +1,6 @@
+//! Typed segments: one initialiser among all who race, whatever dies; and headers that are wrong.
+
+mod birth;
+mod golden;
+mod hostile;
+mod open;
