@@ -208,13 +208,18 @@ impl Semaphore {
             if is_taken {
                 return Ok(());
             }
-            if task.is_over() {
+            let is_over = task.is_over();
+            if is_over && !task.has_slept {
                 return Err(timed_out(self, wait, task.begun, "there is no permit"));
             }
-            if let Some(state) = self.permits.announce() {
-                task.has_slept = true;
-                task.sleep_on(self.permits.atomic(), state, RECHECK).await?;
+            let Some(state) = self.permits.announce() else {
+                continue;
+            };
+            if is_over {
+                return Err(timed_out(self, wait, task.begun, "there is no permit"));
             }
+            task.has_slept = true;
+            task.sleep_on(self.permits.atomic(), state, RECHECK).await?;
         }
     }
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::holder::{self, LockHolder};
 use super::limit::Limit;
-use super::park;
 use super::peers::{Peers, Process};
 use super::word::{Flagged, Refusal, Word};
 use crate::atomic::{AtomicU32, AtomicU64};
@@ -155,14 +154,6 @@ impl Lock {
         }
     }
 
-    /// Waits until nobody has the lock, without taking it; from a dead holder it is taken and given
-    /// back.
-    #[cold]
-    pub(super) fn wait_until_free(&self, hold: Hold, wait: Wait, begun: Instant) -> Result<()> {
-        let freed = self.word.wait_until_free(&self.here(hold), wait.limit());
-        freed.map_err(|holder| self.explain_holder(holder, wait, begun))
-    }
-
     #[cold]
     pub(super) fn take(&self, wait: Wait, flagged: Flagged) -> Result<(Hold, Grant)> {
         let hold = self.hold()?;
@@ -171,14 +162,9 @@ impl Lock {
         }
         let here = self.here(hold);
         let begun = Instant::now();
-        let taken = match wait.limit() {
-            Limit::Now => self.word.try_take(&here, flagged),
-            limit => self.word.take(&here, flagged, limit),
-        };
-        match taken {
+        match self.word.take(&here, flagged, wait.limit()) {
             Ok(grant) => Ok((hold, grant)),
-            Err(Refusal::Flagged) => Err(self.explain_poison()),
-            Err(Refusal::Held(holder)) => Err(self.explain_holder(holder, wait, begun)),
+            Err(refusal) => Err(self.explain(refusal, wait, begun)),
         }
     }
 
@@ -197,20 +183,9 @@ impl Lock {
     #[inline]
     pub(super) fn give(&self, hold: Hold, in_doubt: bool) {
         // A forked child inherits the guard, not the lock.
-        if hold.is_of_this_process() && (in_doubt || !self.word.give_simply(hold.lease)) {
-            self.word.give(&self.here(hold), in_doubt, 1);
+        if hold.is_of_this_process() {
+            self.word.unlock(&self.here(hold), in_doubt, 1);
         }
-    }
-
-    /// The same for a lock that others than those who take it wait for.
-    pub(super) fn give_to_all(&self, hold: Hold, in_doubt: bool) {
-        if hold.is_of_this_process() && (in_doubt || !self.word.give_simply(hold.lease)) {
-            self.word.give(&self.here(hold), in_doubt, park::ALL);
-        }
-    }
-
-    pub(super) fn is_held(&self) -> bool {
-        self.word.is_held()
     }
 
     pub(super) fn is_poisoned(&self) -> bool {
@@ -242,6 +217,14 @@ impl Lock {
         let is_blamed = self.blamed.load(Relaxed) == holder;
         let time = roster::now().checked_sub(self.since.load(Relaxed))?;
         is_blamed.then(|| Duration::from_nanos(time))
+    }
+
+    #[cold]
+    pub(super) fn explain(&self, refusal: Refusal, wait: Wait, begun: Instant) -> Error {
+        match refusal {
+            Refusal::Flagged => self.explain_poison(),
+            Refusal::Held(holder) => self.explain_holder(holder, wait, begun),
+        }
     }
 
     #[cold]

@@ -33,6 +33,7 @@ mod limit;
 mod park;
 mod peers;
 mod readers;
+mod rw_state;
 mod signal;
 mod word;
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::holder::{self, LockHolder};
 use super::limit::Limit;
 use super::lock::{self, DEFAULT_TIMEOUT, Wait};
+use super::park;
 use super::peers::Process;
 use super::word::{Flagged, Refusal, Word};
 use crate::atomic::{AtomicU32, fault_point};
@@ -138,11 +139,7 @@ impl Once {
         let turn = ManuallyDrop::new(self.turn()?);
         let Process { address, .. } = turn.process;
         let begun = Instant::now();
-        let taken = match wait {
-            Wait::No => self.word.try_take(&turn.process, Flagged::Refuse),
-            wait => self.word.take(&turn.process, Flagged::Refuse, wait.limit()),
-        };
-        match taken {
+        match self.word.take(&turn.process, Flagged::Refuse, wait.limit()) {
             Ok(_) => Ok(Some(ManuallyDrop::into_inner(turn))),
             Err(Refusal::Flagged) => Ok(None),
             Err(Refusal::Held(holder)) => {
@@ -232,7 +229,10 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if self.generation == lease::generation() {
-            self.once.word.give(&self.process, self.is_done, 1);
+            // All, as some may only wait to read.
+            self.once
+                .word
+                .unlock(&self.process, self.is_done, park::ALL);
         }
     }
 }

@@ -21,8 +21,8 @@ use super::peers::Peers;
 use super::word::SLICE;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// The slots that one line of the cache has room for.
-const SLOTS: usize = 8;
+/// The slots that one line of the cache has room for; few, where each is looked at in all ways.
+const SLOTS: usize = if cfg!(loom) { 2 } else { 8 };
 
 /// See the module. All zeros is nobody.
 #[derive(Debug)]
@@ -30,7 +30,8 @@ const SLOTS: usize = 8;
 pub(crate) struct Readers<const LINES: usize> {
     /// Changes when a reader leaves while somebody waits for it.
     left: AtomicU32,
-    /// Not 0 while a writer waits for readers to leave, or a reader for a slot.
+    /// Not 0 if a writer waits for readers to leave, or a reader for a slot. Who tells them takes it
+    /// away, and who has to wait on puts it up again.
     awaited: AtomicU32,
     slots: [[AtomicU64; SLOTS]; LINES],
 }
@@ -86,10 +87,8 @@ impl<const LINES: usize> Readers<LINES> {
         let slot = self.slot(seat);
         let mut value = slot.load(Ordering::Relaxed);
         loop {
-            let joined = match halves(value) {
-                (_, 0) => one_of(me),
-                (lease, count) if lease == me && count < u32::MAX => value + 1,
-                _ => return false,
+            let Some(joined) = joined(halves(value), me) else {
+                return false;
             };
             match slot.compare_exchange_weak(value, joined, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => return true,
@@ -110,6 +109,8 @@ impl<const LINES: usize> Readers<LINES> {
 
     #[cold]
     fn tell(&self) {
+        // Before the count: who put it up before that has counted less, and does not sleep.
+        self.awaited.store(0, Ordering::Relaxed);
         self.left.fetch_add(1, Ordering::Release);
         park::wake(&self.left, park::ALL);
     }
@@ -128,35 +129,36 @@ impl<const LINES: usize> Readers<LINES> {
     pub(crate) fn drain(&self, peers: &impl Peers, limit: Limit) -> Result<(), u32> {
         fence(Ordering::SeqCst);
         let mut watch = Watch::every(SLICE);
-        let drained = loop {
+        loop {
             let before = self.left.load(Ordering::Acquire);
             self.awaited.store(1, Ordering::SeqCst);
             announce();
             let Some(reader) = self.anybody() else {
-                break Ok(());
+                return Ok(());
             };
             let left = limit.left(SLICE);
             if watch.is_over() || left.is_none() {
                 self.strike_off_the_dead(peers);
             }
             match (left, self.anybody()) {
-                (_, None) => break Ok(()),
-                (None, _) => break Err(reader),
+                (_, None) => return Ok(()),
+                (None, _) => return Err(reader),
                 (Some(left), _) => park::wait(&self.left, before, left),
             }
-        };
-        self.awaited.store(0, Ordering::Relaxed);
-        drained
+        }
     }
 
     /// A reader's lease, if there is one.
     pub(crate) fn anybody(&self) -> Option<u32> {
-        let slots = self.slots.iter().flatten();
-        let mut values = slots.map(|slot| halves(slot.load(Ordering::SeqCst)));
-        let reader = values.find(|&(_, count)| count > 0);
-        // What readers have read must not be written before.
-        fence(Ordering::Acquire);
+        let reader = self.values().find(|&(_, count)| count > 0);
         reader.map(|(lease, _)| lease)
+    }
+
+    /// Lease and number of readers of each slot. Whoever sees that there are none comes after all
+    /// that they have read.
+    fn values(&self) -> impl Iterator<Item = (u32, u32)> {
+        let slots = self.slots.iter().flatten();
+        slots.map(|slot| halves(slot.load(Ordering::SeqCst)))
     }
 
     /// Sees to it that the readers of dead processes are waited for no longer.
@@ -172,12 +174,15 @@ impl<const LINES: usize> Readers<LINES> {
         }
     }
 
-    /// Waits a moment for a slot; a writer or another reader may be told first.
+    /// Sleeps until somebody leaves, if there is no slot.
     #[cold]
-    pub(crate) fn wait_for_a_slot(&self, limit: Duration) {
+    pub(crate) fn wait_for_a_slot(&self, me: u32, limit: Duration) {
         let before = self.left.load(Ordering::Acquire);
         self.awaited.store(1, Ordering::SeqCst);
-        park::wait(&self.left, before, limit);
+        announce();
+        if !self.values().any(|slot| joined(slot, me).is_some()) {
+            park::wait(&self.left, before, limit);
+        }
     }
 }
 
@@ -189,8 +194,14 @@ fn announce() {
     fence(Ordering::SeqCst);
 }
 
-fn one_of(lease: u32) -> u64 {
-    u64::from(lease) << 32 | 1
+/// A slot with one more reader, if it has room for one of this lease.
+fn joined((lease, count): (u32, u32), me: u32) -> Option<u64> {
+    let count = match count {
+        0 => 1,
+        count if lease == me => count.checked_add(1)?,
+        _ => return None,
+    };
+    Some(u64::from(me) << 32 | u64::from(count))
 }
 
 fn halves(slot: u64) -> (u32, u32) {

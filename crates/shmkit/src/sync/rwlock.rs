@@ -6,23 +6,19 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use super::holder::LockHolder;
 use super::lock::{Hold, Lock, Wait};
 use super::readers::{Readers, Seat};
+use super::rw_state::RwState;
 use super::thread;
 use super::word::Flagged;
 use crate::atomic::AtomicU32;
-use crate::backend::Grant;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::lock::{Acquired, sealed::Held};
-
-/// How long a reader that found no slot goes without looking again.
-const SLOT_SLICE: Duration = Duration::from_millis(2);
 
 /// A lock inside a segment that many may have to read or one to write.
 ///
@@ -57,8 +53,7 @@ const SLOT_SLICE: Duration = Duration::from_millis(2);
 pub struct RwLock<T, const LINES: usize = 4> {
     /// The writers' lock.
     lock: Lock,
-    /// The writer that has the data to itself, so that they are in doubt if it dies; whoever comes
-    /// after such a death finds it still there.
+    /// The writer that has the data to itself, so that they are in doubt if it dies.
     inside: AtomicU32,
     reserved: AtomicU32,
     readers: Readers<LINES>,
@@ -182,20 +177,25 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
         self.take_to_write(Wait::For(limit), Flagged::Accept)
     }
 
+    fn state(&self) -> RwState<'_, LINES> {
+        RwState {
+            word: &self.lock.word,
+            inside: &self.inside,
+            readers: &self.readers,
+        }
+    }
+
     #[inline]
     fn take_to_read(&self, wait: Wait) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
         let hold = self.lock.hold()?;
-        let seat = match self.readers.join(hold.lease(), thread::number()) {
-            Some(seat) if !self.lock.is_held() => seat,
-            seat => self.take_seat_slowly(seat, hold, wait)?,
+        let state = self.state();
+        let seat = match state.try_read(hold.lease(), thread::number()) {
+            Ok(seat) => seat,
+            Err(found) => self.take_to_read_slowly(found, hold, wait)?,
         };
-        // In this order: a reader that gives up on a dead writer's data first sets the one, then
-        // clears the other.
-        let grant = self.grant();
-        if self.lock.is_poisoned() {
-            self.readers.leave(seat);
+        let Some(grant) = state.look(seat) else {
             return Err(self.lock.explain_poison());
-        }
+        };
         let guard = RwLockReadGuard {
             lock: self,
             hold,
@@ -207,31 +207,12 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
     }
 
     #[cold]
-    fn take_seat_slowly(&self, seat: Option<Seat>, hold: Hold, wait: Wait) -> Result<Seat> {
+    fn take_to_read_slowly(&self, found: Option<Seat>, hold: Hold, wait: Wait) -> Result<Seat> {
         let begun = Instant::now();
-        // A duration counts from here.
-        let wait = wait.since(begun);
-        let mut seat = seat;
-        loop {
-            match seat {
-                Some(seat) if !self.lock.is_held() => return Ok(seat),
-                Some(seat) => {
-                    self.readers.leave(seat);
-                    self.lock.wait_until_free(hold, wait, begun)?;
-                }
-                None => {
-                    self.readers.strike_off_the_dead(&self.lock.here(hold));
-                    match (wait.limit().left(SLOT_SLICE), self.readers.anybody()) {
-                        (None, Some(reader)) => {
-                            return Err(self.lock.explain_holder(reader, wait, begun));
-                        }
-                        (Some(left), Some(_)) => self.readers.wait_for_a_slot(left),
-                        (_, None) => {}
-                    }
-                }
-            }
-            seat = self.readers.join(hold.lease(), thread::number());
-        }
+        let limit = wait.since(begun).limit();
+        self.state()
+            .read(&self.lock.here(hold), thread::number(), found, limit)
+            .map_err(|holder| self.lock.explain_holder(holder, wait, begun))
     }
 
     #[inline]
@@ -241,17 +222,16 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
         flagged: Flagged,
     ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
         let hold = self.lock.hold()?;
-        if !self.lock.take_free(hold) {
-            self.take_word_slowly(wait, flagged)?;
-        } else if !self.readers.are_none() {
-            let begun = Instant::now();
-            self.drain(hold, wait.since(begun), begun)?;
-        }
-        let grant = match self.lock.is_poisoned() {
-            true => Grant::OwnerDied,
-            false => self.grant(),
-        };
-        self.inside.store(hold.lease(), Relaxed);
+        let mut begun = None;
+        let limit = || wait.since(*begun.insert(Instant::now())).limit();
+        let grant = self
+            .state()
+            .write(&self.lock.here(hold), flagged, limit)
+            .map_err(|refusal| {
+                // It was asked for the limit, or there would have been no wait.
+                let begun = begun.unwrap_or_else(Instant::now);
+                self.lock.explain(refusal, wait, begun)
+            })?;
         let guard = RwLockWriteGuard {
             lock: self,
             hold,
@@ -260,33 +240,6 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
             _data: PhantomData,
         };
         Ok(Acquired::of(guard, grant))
-    }
-
-    #[cold]
-    fn take_word_slowly(&self, wait: Wait, flagged: Flagged) -> Result<()> {
-        let begun = Instant::now();
-        let wait = wait.since(begun);
-        let (hold, _) = self.lock.take(wait, flagged)?;
-        self.drain(hold, wait, begun)
-    }
-
-    /// Waits for the readers that were there before; gives the lock back if they stay too long.
-    #[cold]
-    fn drain(&self, hold: Hold, wait: Wait, begun: Instant) -> Result<()> {
-        let here = self.lock.here(hold);
-        self.readers.drain(&here, wait.limit()).map_err(|reader| {
-            // The data were not touched: they are in doubt only if they were before.
-            self.lock.give_to_all(hold, self.lock.is_poisoned());
-            self.lock.explain_holder(reader, wait, begun)
-        })
-    }
-
-    /// Whether a writer died inside, for one who has the lock.
-    fn grant(&self) -> Grant {
-        match self.inside.load(Acquire) {
-            0 => Grant::Clean,
-            _ => Grant::OwnerDied,
-        }
     }
 
     /// Whether the data are in doubt and nobody has repaired them yet.
@@ -346,22 +299,16 @@ pub struct RwLockReadGuard<'a, T, const LINES: usize> {
 impl<T, const LINES: usize> Held for RwLockReadGuard<'_, T, LINES> {
     fn mark_recovered(&mut self) {
         self.in_doubt = false;
-        self.lock.inside.store(0, Release);
+        self.lock.state().mark_recovered();
     }
 }
 
 impl<T, const LINES: usize> Drop for RwLockReadGuard<'_, T, LINES> {
     #[inline]
     fn drop(&mut self) {
-        if !self.hold.is_of_this_process() {
-            return;
+        if self.hold.is_of_this_process() {
+            self.lock.state().leave_reading(self.seat, self.in_doubt);
         }
-        if self.in_doubt {
-            // From here on the poison alone says so, and whoever clears that has cleared all.
-            self.lock.lock.poison();
-            self.lock.inside.store(0, Release);
-        }
-        self.lock.readers.leave(self.seat);
     }
 }
 
@@ -406,13 +353,9 @@ impl<T, const LINES: usize> Drop for RwLockWriteGuard<'_, T, LINES> {
             return;
         }
         let panicked = !self.panicking && std::thread::panicking();
+        let here = self.lock.lock.here(self.hold);
         let in_doubt = self.in_doubt || panicked;
-        // Poisoned first: whoever comes after a death in between finds the data in doubt either way.
-        if in_doubt {
-            self.lock.lock.poison();
-        }
-        self.lock.inside.store(0, Release);
-        self.lock.lock.give_to_all(self.hold, in_doubt);
+        self.lock.state().leave_writing(&here, in_doubt);
     }
 }
 

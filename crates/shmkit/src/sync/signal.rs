@@ -94,30 +94,37 @@ impl Permits {
 
     #[inline]
     pub(crate) fn try_acquire(&self) -> bool {
-        self.try_take(0)
+        self.try_take(0).is_some()
     }
 
-    fn try_take(&self, asleep: u32) -> bool {
+    /// Takes a permit if there is one; how many are left.
+    fn try_take(&self, asleep: u32) -> Option<u32> {
         let mut state = self.0.load(Ordering::Relaxed);
         while state & Self::MOST > 0 {
             let taken = (state - 1) | asleep;
             match self.swap(state, taken, Ordering::Acquire) {
-                Ok(_) => return true,
+                Ok(_) => return Some(taken & Self::MOST),
                 Err(now) => state = now,
             }
         }
-        false
+        None
     }
 
-    /// Takes a permit for a task that has slept and cannot know who else still does.
-    #[cfg(feature = "async")]
+    /// Takes a permit for one that has slept, and cannot know who else still does.
     pub(crate) fn try_acquire_after_sleep(&self) -> bool {
-        self.try_take(Self::WAITERS)
+        let rest = self.try_take(Self::WAITERS);
+        // Who added those saw nobody asleep: the mark was gone, and is back only now.
+        if let Some(rest @ 1..) = rest {
+            park::wake(&self.0, rest);
+        }
+        rest.is_some()
     }
 
-    /// Says that a task sleeps because there is no permit; the state that it sleeps on, or `None` if
+    /// Says that somebody sleeps because there is no permit; the state to sleep on, or `None` if
     /// there is one.
-    #[cfg(feature = "async")]
+    ///
+    /// Also for one that has slept and gives up: it may have been woken, and whoever took the permit
+    /// instead does not know of the others.
     pub(crate) fn announce(&self) -> Option<u32> {
         let state = self.0.load(Ordering::Relaxed);
         let is_marked = state == Self::WAITERS
@@ -128,22 +135,28 @@ impl Permits {
     /// Takes a permit, sleeping until there is one; `false` if `limit` is over first.
     #[cold]
     pub(crate) fn acquire(&self, limit: Limit) -> bool {
-        // Whoever has slept cannot know who else still does.
-        let mut asleep = 0;
-        while !self.try_take(asleep) {
-            let Some(left) = limit.left(RECHECK) else {
+        let mut has_slept = false;
+        loop {
+            let is_taken = match has_slept {
+                false => self.try_acquire(),
+                true => self.try_acquire_after_sleep(),
+            };
+            if is_taken {
+                return true;
+            }
+            let left = limit.left(RECHECK);
+            if left.is_none() && !has_slept {
+                return false;
+            }
+            let Some(state) = self.announce() else {
+                continue;
+            };
+            let Some(left) = left else {
                 return false;
             };
-            let state = self.0.load(Ordering::Relaxed);
-            let waiting = Self::WAITERS;
-            let is_marked =
-                state == waiting || state == 0 && self.swap(0, waiting, Ordering::Relaxed).is_ok();
-            if is_marked {
-                asleep = waiting;
-                park::wait(&self.0, waiting, left);
-            }
+            has_slept = true;
+            park::wait(&self.0, state, left);
         }
-        true
     }
 
     /// Adds permits, all or none; `false` if there would be too many.
@@ -204,8 +217,7 @@ impl Flag {
         self.0.fetch_and(!Self::SET, Ordering::Acquire) & Self::SET != 0
     }
 
-    /// The state now, for a task that waits until it is set after that.
-    #[cfg(feature = "async")]
+    /// The state now, for one that waits until it is set after that.
     pub(crate) fn now(&self) -> u32 {
         self.0.load(Ordering::Acquire)
     }
@@ -219,7 +231,11 @@ impl Flag {
 
     /// Sleeps until it is set, or was set in between; `false` if `limit` is over first. Only reads.
     pub(crate) fn wait(&self, limit: Limit) -> bool {
-        let before = self.0.load(Ordering::Acquire);
+        self.wait_since(self.now(), limit)
+    }
+
+    /// The same, for one who has looked before.
+    pub(crate) fn wait_since(&self, before: u32, limit: Limit) -> bool {
         if before & Self::SET != 0 {
             return true;
         }

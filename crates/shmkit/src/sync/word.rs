@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::limit::{Limit, Watch};
 use super::park;
 use super::peers::Peers;
-use crate::atomic::{AtomicU32, Ordering};
+use crate::atomic::{AtomicU32, Ordering, fence};
 use crate::backend::Grant;
 
 const WAITERS: u32 = 1 << 31;
@@ -97,6 +97,26 @@ impl Word {
         }
     }
 
+    /// The same for a task that has slept, and cannot know who else still does: it sees to it that
+    /// they are woken, whether it gets the lock or not.
+    #[cfg(feature = "async")]
+    pub(crate) fn try_take_after_sleep(
+        &self,
+        peers: &impl Peers,
+        flagged: Flagged,
+    ) -> Result<Grant, Refusal> {
+        loop {
+            match self.try_take(peers, flagged) {
+                Ok(taken) => {
+                    self.0.fetch_or(WAITERS, Ordering::Relaxed);
+                    return Ok(taken);
+                }
+                Err(Refusal::Held(_)) if self.announce().is_none() => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+    }
+
     /// Takes the lock, sleeping until it is free or `limit` is over.
     #[cold]
     pub(crate) fn take(
@@ -105,6 +125,9 @@ impl Word {
         flagged: Flagged,
         limit: Limit,
     ) -> Result<Grant, Refusal> {
+        if limit == Limit::Now {
+            return self.try_take(peers, flagged);
+        }
         self.spin();
         let mut watch = Watch::now_and_every(SLICE);
         // Whoever has slept cannot know who else still does.
@@ -123,12 +146,15 @@ impl Word {
             {
                 return Ok(Grant::OwnerDied);
             }
+            // Also by one who has slept and goes: it may have been woken, and whoever took the lock
+            // instead does not know of the others.
+            let is_needed = left.is_some() || asleep != 0;
+            if is_needed && !self.mark(state) {
+                continue;
+            }
             let Some(left) = left else {
                 return Err(Refusal::Held(holder));
             };
-            if state & WAITERS == 0 && !self.swap(state, state | WAITERS, Ordering::Relaxed) {
-                continue;
-            }
             peers.sleeps_for(holder);
             asleep = WAITERS;
             park::wait(&self.0, state | WAITERS, left);
@@ -151,11 +177,11 @@ impl Word {
                 && !peers.is_alive(holder)
                 && self.take_over(state, peers.me())
             {
-                self.give(peers, state & FLAG != 0, park::ALL);
+                self.unlock_untouched(peers);
                 continue;
             }
             let left = left.ok_or(holder)?;
-            if state & WAITERS == 0 && !self.swap(state, state | WAITERS, Ordering::Relaxed) {
+            if !self.mark(state) {
                 continue;
             }
             peers.sleeps_for(holder);
@@ -171,7 +197,11 @@ impl Word {
         flagged: Flagged,
     ) -> Option<Result<Grant, Refusal>> {
         match (state & LEASE, state & FLAG) {
-            (Self::FREE, FLAG) if flagged == Flagged::Refuse => Some(Err(Refusal::Flagged)),
+            (Self::FREE, FLAG) if flagged == Flagged::Refuse => {
+                // What was done before the flag was set is visible from here on.
+                fence(Ordering::Acquire);
+                Some(Err(Refusal::Flagged))
+            }
             (Self::FREE, flag) => {
                 let grant = if flag == 0 {
                     Grant::Clean
@@ -192,6 +222,12 @@ impl Word {
         self.swap(state, state & !LEASE | claim, Ordering::Acquire)
     }
 
+    /// Sees to it that whoever gives the lock back wakes somebody; `false` if the state was another
+    /// one.
+    fn mark(&self, state: u32) -> bool {
+        state & WAITERS != 0 || self.swap(state, state | WAITERS, Ordering::Relaxed)
+    }
+
     fn spin(&self) {
         for _ in 0..SPINS {
             let state = self.0.load(Ordering::Relaxed);
@@ -202,43 +238,50 @@ impl Word {
         }
     }
 
+    /// Gives the lock back, with the flag or without, and wakes at most so many of those who sleep;
+    /// all, if a flag is there to be seen.
+    #[inline]
+    pub(crate) fn unlock(&self, peers: &impl Peers, flag: bool, wake: u32) {
+        if flag || !self.give_simply(peers.me()) {
+            self.give(peers, Some(flag), wake);
+        }
+    }
+
+    /// Gives the lock back with the flag as it is, which others may be setting, for one who has not
+    /// touched what it protects; wakes all who sleep.
+    #[cold]
+    pub(crate) fn unlock_untouched(&self, peers: &impl Peers) {
+        self.give(peers, None, park::ALL);
+    }
+
     /// Gives the lock back in the usual case: nobody asleep, no flag.
     #[inline]
-    pub(crate) fn give_simply(&self, me: u32) -> bool {
+    fn give_simply(&self, me: u32) -> bool {
         self.swap(me, Self::FREE, Ordering::Release)
     }
 
-    /// Gives the lock back, with the flag or without, and wakes at most so many of those who sleep;
-    /// all, if a flag is there to be seen.
+    /// Without a word about the flag it stays as it is.
     #[cold]
-    pub(crate) fn give(&self, peers: &impl Peers, flag: bool, wake: u32) {
-        let free = if flag { FLAG } else { Self::FREE };
+    fn give(&self, peers: &impl Peers, flag: Option<bool>, wake: u32) {
         let mut state = self.0.load(Ordering::Relaxed);
         // Anything else is no longer ours: somebody has scribbled there, or took us for dead.
         while state & LEASE == peers.me() {
+            let free = match flag {
+                Some(true) => FLAG,
+                Some(false) => Self::FREE,
+                None => state & FLAG,
+            };
             if state & WAITERS != 0 {
                 peers.gives_back();
             }
             if self.swap(state, free, Ordering::Release) {
                 if state & WAITERS != 0 {
-                    park::wake(&self.0, if flag { park::ALL } else { wake });
+                    park::wake(&self.0, if free == FLAG { park::ALL } else { wake });
                 }
                 return;
             }
             state = self.0.load(Ordering::Relaxed);
         }
-    }
-
-    /// The same for a task that has slept and cannot know who else still does.
-    #[cfg(feature = "async")]
-    pub(crate) fn try_take_after_sleep(
-        &self,
-        peers: &impl Peers,
-        flagged: Flagged,
-    ) -> Result<Grant, Refusal> {
-        let taken = self.try_take(peers, flagged)?;
-        self.0.fetch_or(WAITERS, Ordering::Relaxed);
-        Ok(taken)
     }
 
     /// Says that a task sleeps because the lock is held; the state that it sleeps on, or `None` if
