@@ -47,7 +47,8 @@ enum Action {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Checks everything: formatting, lints, docs, tests, tests of the fallbacks, deaths, leftovers
+    /// Checks everything: formatting, lints, docs, tests, of the fallbacks, too, deaths, loom models,
+    /// leftovers
     Test {
         /// Run the tests once and nothing else
         #[arg(long)]

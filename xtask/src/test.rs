@@ -19,6 +19,9 @@ const FALLBACKS: &str = "--cfg shmkit_force_fallbacks";
 /// Gives the library points at which a test can make the process die.
 const FAULT_POINTS: &str = "--cfg shmkit_fault_points";
 
+/// Puts loom's atomics under the locks.
+const LOOM: &str = "--cfg loom";
+
 /// Takes all the steps, or only the tests if `quick`; true if they went well.
 pub(crate) fn test(quick: bool, limit: Duration, arguments: &[String]) -> Result<bool> {
     let deadline = Instant::now() + limit;
@@ -52,6 +55,14 @@ pub(crate) fn test(quick: bool, limit: Duration, arguments: &[String]) -> Result
             let mut command = cargo_test(&python);
             command.args(["--package", "shmkit", "--test", "faults"]);
             built_otherwise(&mut command, FAULT_POINTS, "faults");
+            count(&mut command, deadline, &mut all)
+        });
+        report.step("loom models", || {
+            let mut command = cargo();
+            command.args(["test", "--package", "shmkit", "--lib", "sync::models"]);
+            // The dependencies are what takes the time.
+            command.args(["--config", "profile.dev.package.'*'.opt-level=3"]);
+            built_otherwise(&mut command, LOOM, "loom");
             count(&mut command, deadline, &mut all)
         });
     }

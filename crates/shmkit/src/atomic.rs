@@ -10,7 +10,7 @@
 pub(crate) use std::sync::atomic::Ordering;
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
+pub(crate) use loom::sync::atomic::fence;
 
 #[cfg(not(any(loom, shmkit_fault_points)))]
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
@@ -18,7 +18,7 @@ pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 #[cfg(all(shmkit_fault_points, not(loom)))]
 pub(crate) use std::sync::atomic::fence;
 
-#[cfg(all(shmkit_fault_points, not(loom)))]
+#[cfg(any(loom, shmkit_fault_points))]
 pub(crate) use dying::{AtomicU32, AtomicU64};
 
 /// The word as the operating system's wrappers take it.
@@ -34,8 +34,34 @@ pub(crate) use dying::raw;
 /// A place between two effects, at which a process can be made to die.
 #[inline(always)]
 pub(crate) fn fault_point() {
-    #[cfg(all(shmkit_fault_points, not(loom)))]
+    #[cfg(any(loom, shmkit_fault_points))]
     dying::pass();
+}
+
+/// What a thread of a model unwinds with when it has died, in place of a process.
+#[cfg(loom)]
+pub(crate) mod death {
+    use std::cell::Cell;
+
+    /// A thread's last words.
+    #[derive(Debug)]
+    pub(crate) struct Died;
+
+    loom::thread_local! {
+        static LEFT: Cell<u32> = Cell::new(0);
+    }
+
+    /// This thread dies at its effect with this number, counted from 1.
+    pub(crate) fn dies_at(number: u32) {
+        LEFT.with(|left| left.set(number));
+    }
+
+    pub(super) fn pass() {
+        let left = LEFT.with(|left| left.replace(left.get().saturating_sub(1)));
+        if left == 1 {
+            std::panic::resume_unwind(Box::new(Died));
+        }
+    }
 }
 
 /// Death of the whole process, where a test wants it.
@@ -79,25 +105,40 @@ pub mod counting {
     }
 }
 
-#[cfg(all(shmkit_fault_points, not(loom)))]
+#[cfg(any(loom, shmkit_fault_points))]
 mod dying {
-    use std::sync::atomic::{self, Ordering};
+    #[cfg(not(loom))]
+    use std::sync::atomic;
 
+    #[cfg(loom)]
+    use loom::sync::atomic;
+
+    use super::Ordering;
+    #[cfg(not(loom))]
     pub(super) use super::counting::pass;
+    #[cfg(loom)]
+    pub(super) use super::death::pass;
 
+    #[cfg(not(loom))]
     pub(crate) fn raw(word: &AtomicU32) -> &atomic::AtomicU32 {
         &word.0
     }
 
     macro_rules! dying {
         ($($name:ident $value:ident),*) => {$(
-            /// std's, with a fault point before each effect.
+            /// With a fault point before each effect.
             #[derive(Debug)]
             #[repr(transparent)]
             pub(crate) struct $name(atomic::$name);
 
             impl $name {
+                #[cfg(not(loom))]
                 pub(crate) const fn new(value: $value) -> Self {
+                    Self(atomic::$name::new(value))
+                }
+
+                #[cfg(loom)]
+                pub(crate) fn new(value: $value) -> Self {
                     Self(atomic::$name::new(value))
                 }
 

@@ -9,6 +9,9 @@ pub(crate) enum Limit {
     At(Instant),
     /// There is to be no wait.
     Now,
+    /// When the thread has slept so often, in models.
+    #[cfg(loom)]
+    Slept(u32),
 }
 
 impl Limit {
@@ -24,6 +27,8 @@ impl Limit {
         let deadline = match self {
             Self::Never => return Some(slice),
             Self::Now => return None,
+            #[cfg(loom)]
+            Self::Slept(times) => return (super::park::slept() < times).then_some(slice),
             Self::At(deadline) => deadline,
         };
         let left = deadline.saturating_duration_since(Instant::now());
@@ -63,6 +68,6 @@ impl Watch {
 
     #[cfg(loom)]
     pub(crate) fn is_over(&mut self) -> bool {
-        super::park::TIME_PASSES.load(std::sync::atomic::Ordering::Relaxed)
+        super::park::time_passes()
     }
 }

@@ -30,6 +30,8 @@
 //! [`Unsupported`](crate::ErrorKind::Unsupported).
 
 mod limit;
+#[cfg(all(loom, test))]
+mod models;
 mod park;
 mod peers;
 mod readers;
