@@ -8,6 +8,7 @@ mod help;
 mod keys;
 mod listing;
 mod locking;
+mod looking;
 mod rendezvous;
 mod segments;
 mod serve;

@@ -17,6 +17,7 @@ mod format;
 #[cfg(target_os = "linux")]
 mod handover;
 #[cfg(target_os = "linux")]
+mod inspect;
 mod other_build;
 #[cfg(target_os = "linux")]
 mod placement;
