@@ -94,14 +94,34 @@ fn live(
 fn signals() -> io::Result<Arc<AtomicBool>> {
     let end = Arc::new(AtomicBool::new(false));
     #[cfg(unix)]
-    for signal in [
-        signal_hook::consts::SIGTERM,
-        signal_hook::consts::SIGHUP,
-        signal_hook::consts::SIGINT,
-    ] {
-        signal_hook::flag::register(signal, Arc::clone(&end))?;
+    {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        for signal in [SIGTERM, SIGHUP, SIGINT] {
+            signal_hook::flag::register(signal, Arc::clone(&end))?;
+        }
+        end_with_terminal()?;
     }
     Ok(end)
+}
+
+/// How long a terminal that says that it hangs up may still be drawn on.
+#[cfg(unix)]
+const LAST_BREATH: Duration = Duration::from_millis(500);
+
+/// Ends the program a moment after its terminal has gone: reading from what is left of one never
+/// comes back.
+#[cfg(unix)]
+fn end_with_terminal() -> io::Result<()> {
+    use signal_hook::consts::SIGHUP;
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP])?;
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            std::thread::sleep(LAST_BREATH);
+            // As a program ends that does not handle it.
+            std::process::exit(128 + SIGHUP);
+        }
+    });
+    Ok(())
 }
 
 #[cfg(test)]

@@ -270,3 +270,31 @@ fn without_a_terminal_it_is_printed_once() {
     let dumb = on_terminal(120, &["top", &name], &[("TERM", "dumb")]);
     assert!(dumb.contains(&key.text) && !dumb.contains('\x1b'), "{dumb}");
 }
+
+/// The processes whose command line ends so.
+fn processes(last_words: &str) -> Vec<String> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().into_string().ok());
+    pids.filter(|pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        line.contains("shmkit top") && line.trim_end().ends_with(last_words)
+    })
+    .collect()
+}
+
+#[test]
+fn it_ends_when_its_terminal_is_gone() {
+    let key = Key::posix();
+    run(&["create", &key.text, "4K"]).ok();
+    let mut screen = Screen::start(&["top", &key.text], &[]);
+    screen.until("the segment", |it| line(it, &key).is_some());
+    assert!(!processes(&key.text).is_empty());
+    // Without a chance to tell it anything.
+    drop(screen);
+    let begun = Instant::now();
+    while !processes(&key.text).is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "it runs without a terminal");
+        thread::yield_now();
+    }
+}
