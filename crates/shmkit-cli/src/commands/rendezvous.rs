@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+#[cfg(target_os = "linux")]
+use anyhow::Context as _;
+use anyhow::Result;
 use shmkit::Sealed;
 use shmkit::key::NativeIpcKey;
-
-use crate::output;
-
 #[cfg(target_os = "linux")]
 use shmkit::os::handover;
+
+#[cfg(target_os = "linux")]
+use crate::output;
 
 /// Gives the contents of a file to everybody who asks, until what it returns is dropped.
 #[cfg(target_os = "linux")]

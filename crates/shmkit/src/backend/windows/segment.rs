@@ -148,7 +148,11 @@ pub(crate) fn attach(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Segment>
     let section = {
         // First without: most names that are not there are not about to be.
         section::open(name, Access::ReadOnly).map_err(failed)?;
-        let _birth = Birth::new(name, spec.mode).map_err(failed)?;
+        let _birth = match Birth::new(name, spec.mode) {
+            // Whoever may only read may not wait for it, and sees what there is.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+            birth => Some(birth.map_err(failed)?),
+        };
         section::open(name, access).map_err(failed)?
     };
     let rights = security::of(&section);
