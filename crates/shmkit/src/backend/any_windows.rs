@@ -202,6 +202,11 @@ impl Segment {
         Err(no_seals())
     }
 
+    /// What cannot be sealed is as it was.
+    pub(crate) fn reads_only(&self) -> bool {
+        false
+    }
+
     pub(crate) fn warning(&self) -> Option<&str> {
         None
     }
