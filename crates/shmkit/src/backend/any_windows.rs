@@ -211,11 +211,6 @@ impl Segment {
         None
     }
 
-    /// Asked after sealing, which changes nothing here.
-    pub(crate) fn reads_only(&self) -> bool {
-        false
-    }
-
     pub(crate) fn advise(&self, _: usize, _: usize, _: Advice) -> Result<()> {
         Err(no_wishes(
             "Windows takes no advice on how segments will be used",
