@@ -23,7 +23,12 @@ use crate::lock::Acquired;
 
 impl Lock {
     /// Takes the lock for a task, if it can be had now; `None` if it is held and there is time left.
-    fn try_for_task(&self, hold: Hold, task: &mut Task, flagged: Flagged) -> Result<Option<Grant>> {
+    pub(super) fn try_for_task(
+        &self,
+        hold: Hold,
+        task: &mut Task,
+        flagged: Flagged,
+    ) -> Result<Option<Grant>> {
         let here = self.here(hold);
         let taken = match task.has_slept {
             false => self.word.try_take(&here, flagged),
@@ -43,7 +48,7 @@ impl Lock {
     }
 
     /// Lets a task sleep until the lock may have become free.
-    async fn sleep(&self, task: &mut Task) -> Result<()> {
+    pub(super) async fn sleep(&self, task: &mut Task) -> Result<()> {
         if let Some(state) = self.word.announce() {
             task.has_slept = true;
             task.sleep_on(self.word.atomic(), state, SLICE).await?;

@@ -63,6 +63,8 @@ mod reactor;
 mod recursive;
 #[cfg(not(loom))]
 mod rwlock;
+#[cfg(all(feature = "async", not(loom)))]
+mod rwlock_asynchronous;
 #[cfg(not(loom))]
 mod semaphore;
 #[cfg(all(feature = "async", not(loom)))]

@@ -130,10 +130,7 @@ impl<const LINES: usize> Readers<LINES> {
         fence(Ordering::SeqCst);
         let mut watch = Watch::every(SLICE);
         loop {
-            let before = self.left.load(Ordering::Acquire);
-            self.awaited.store(1, Ordering::SeqCst);
-            announce();
-            let Some(reader) = self.anybody() else {
+            let Some((reader, before)) = self.await_leaving() else {
                 return Ok(());
             };
             let left = limit.left(SLICE);
@@ -146,6 +143,21 @@ impl<const LINES: usize> Readers<LINES> {
                 (Some(left), _) => park::wait(&self.left, before, left),
             }
         }
+    }
+
+    /// Says that somebody waits for readers to leave: the lease of one that is there, and the state
+    /// to sleep on.
+    pub(crate) fn await_leaving(&self) -> Option<(u32, u32)> {
+        let before = self.left.load(Ordering::Acquire);
+        self.awaited.store(1, Ordering::SeqCst);
+        announce();
+        Some((self.anybody()?, before))
+    }
+
+    /// What a task sleeps on until a reader leaves.
+    #[cfg(feature = "async")]
+    pub(crate) fn atomic(&self) -> &AtomicU32 {
+        &self.left
     }
 
     /// A reader's lease, if there is one.

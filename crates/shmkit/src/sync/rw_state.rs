@@ -35,6 +35,19 @@ impl<const LINES: usize> RwState<'_, LINES> {
         }
     }
 
+    /// Begins to read in the usual case: there is a slot and no writer, and nothing is in doubt.
+    #[inline]
+    pub(super) fn try_read_whole(&self, me: u32, hint: u32) -> Option<Seat> {
+        let seat = self.readers.join(me, hint)?;
+        match self.word.is_free() && self.inside.load(Ordering::Acquire) == 0 {
+            true => Some(seat),
+            false => {
+                self.readers.leave(seat);
+                None
+            }
+        }
+    }
+
     /// Begins to read, sleeping until no writer is there and there is a slot; the one that is in the
     /// way if `limit` is over first.
     #[cold]
@@ -112,12 +125,18 @@ impl<const LINES: usize> RwState<'_, LINES> {
         } else if !self.readers.are_none() {
             self.drain(peers, limit())?;
         }
+        Ok(self.go_inside(peers.me()))
+    }
+
+    /// Says that a writer is inside, for one who has the word and has seen the readers leave.
+    #[inline]
+    pub(super) fn go_inside(&self, me: u32) -> Grant {
         let grant = match self.word.is_flagged() {
             true => Grant::OwnerDied,
             false => self.grant(),
         };
-        self.inside.store(peers.me(), Ordering::Relaxed);
-        Ok(grant)
+        self.inside.store(me, Ordering::Relaxed);
+        grant
     }
 
     /// Waits for the readers that were there before; gives the lock back if they stay too long.

@@ -15,6 +15,7 @@ use super::rw_state::RwState;
 use super::thread;
 use super::word::Flagged;
 use crate::atomic::AtomicU32;
+use crate::backend::Grant;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -52,7 +53,7 @@ use crate::lock::{Acquired, sealed::Held};
 #[repr(C, align(8))]
 pub struct RwLock<T, const LINES: usize = 4> {
     /// The writers' lock.
-    lock: Lock,
+    pub(super) lock: Lock,
     /// The writer that has the data to itself, so that they are in doubt if it dies.
     inside: AtomicU32,
     reserved: AtomicU32,
@@ -177,7 +178,8 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
         self.take_to_write(Wait::For(limit), Flagged::Accept)
     }
 
-    fn state(&self) -> RwState<'_, LINES> {
+    #[inline]
+    pub(super) fn state(&self) -> RwState<'_, LINES> {
         RwState {
             word: &self.lock.word,
             inside: &self.inside,
@@ -187,23 +189,73 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
 
     #[inline]
     fn take_to_read(&self, wait: Wait) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
+        match self.read_at_once() {
+            Some(guard) => Ok(Acquired::Clean(guard)),
+            None => self.take_to_read_or_wait(wait),
+        }
+    }
+
+    /// Locks to read in the usual case: this thread knows its lease, there is a slot and no writer,
+    /// and nothing in doubt. `None` says nothing.
+    #[inline]
+    fn read_at_once(&self) -> Option<RwLockReadGuard<'_, T, LINES>> {
+        let hold = self.lock.remembered_hold()?;
+        let seat = self
+            .state()
+            .try_read_whole(hold.lease(), thread::number())?;
+        Some(self.read_guard(hold, seat, false))
+    }
+
+    #[cold]
+    fn take_to_read_or_wait(&self, wait: Wait) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
         let hold = self.lock.hold()?;
-        let state = self.state();
-        let seat = match state.try_read(hold.lease(), thread::number()) {
+        let seat = match self.state().try_read(hold.lease(), thread::number()) {
             Ok(seat) => seat,
             Err(found) => self.take_to_read_slowly(found, hold, wait)?,
         };
-        let Some(grant) = state.look(seat) else {
+        self.begin_reading(hold, seat)
+    }
+
+    /// The guard of a reader that has joined, unless the data are poisoned.
+    pub(super) fn begin_reading(
+        &self,
+        hold: Hold,
+        seat: Seat,
+    ) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
+        let Some(grant) = self.state().look(seat) else {
             return Err(self.lock.explain_poison());
         };
-        let guard = RwLockReadGuard {
+        Ok(Acquired::of(
+            self.read_guard(hold, seat, grant.is_in_doubt()),
+            grant,
+        ))
+    }
+
+    #[inline]
+    fn read_guard(&self, hold: Hold, seat: Seat, in_doubt: bool) -> RwLockReadGuard<'_, T, LINES> {
+        RwLockReadGuard {
             lock: self,
             hold,
             seat,
+            in_doubt,
+            _data: PhantomData,
+        }
+    }
+
+    /// The guard of a writer that is inside.
+    pub(super) fn begin_writing(
+        &self,
+        hold: Hold,
+        grant: Grant,
+    ) -> Acquired<RwLockWriteGuard<'_, T, LINES>> {
+        let guard = RwLockWriteGuard {
+            lock: self,
+            hold,
             in_doubt: grant.is_in_doubt(),
+            panicking: std::thread::panicking(),
             _data: PhantomData,
         };
-        Ok(Acquired::of(guard, grant))
+        Acquired::of(guard, grant)
     }
 
     #[cold]
@@ -232,14 +284,7 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
                 let begun = begun.unwrap_or_else(Instant::now);
                 self.lock.explain(refusal, wait, begun)
             })?;
-        let guard = RwLockWriteGuard {
-            lock: self,
-            hold,
-            in_doubt: grant.is_in_doubt(),
-            panicking: std::thread::panicking(),
-            _data: PhantomData,
-        };
-        Ok(Acquired::of(guard, grant))
+        Ok(self.begin_writing(hold, grant))
     }
 
     /// Whether the data are in doubt and nobody has repaired them yet.

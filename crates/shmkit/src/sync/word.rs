@@ -311,6 +311,12 @@ impl Word {
         Some(self.0.load(Ordering::Relaxed) & LEASE).filter(|&lease| lease != Self::FREE)
     }
 
+    /// Whether nobody has it and it has no flag.
+    #[inline]
+    pub(crate) fn is_free(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == Self::FREE
+    }
+
     /// Whether somebody has it.
     #[inline]
     pub(crate) fn is_held(&self) -> bool {

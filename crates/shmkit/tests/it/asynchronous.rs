@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use shmkit::sync::{Barrier, Condvar, Event, Mutex, Semaphore};
+use shmkit::sync::{Barrier, Condvar, Event, Mutex, RwLock, Semaphore};
 use shmkit::typed::{Shared, ShmSafe};
 use shmkit::{Acquired, ErrorKind};
 use shmkit_testkit::{role, spawn};
@@ -348,4 +348,69 @@ fn a_wait_without_a_limit_is_long_and_one_with_a_limit_is_not_short() {
     );
     assert_eq!(error.unwrap_err().kind(), ErrorKind::TimedOut);
     assert!(begun.elapsed() >= Duration::from_millis(120));
+}
+
+#[test]
+fn tasks_read_together_and_write_alone() {
+    let key = TestKey::posix();
+    // SAFETY: only this test knows the key.
+    let table = unsafe { Shared::<RwLock<[u64; 2]>>::open_or_init(&*key, RwLock::default) };
+    let table = Arc::new(table.unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let writers = (0..2).map(|_| {
+            let table = Arc::clone(&table);
+            tokio::spawn(async move {
+                for _ in 0..300 {
+                    let mut pair = table.write_async().await.unwrap().assume_recovered();
+                    pair[0] += 1;
+                    pair[1] += 1;
+                }
+            })
+        });
+        let readers = (0..4).map(|_| {
+            let table = Arc::clone(&table);
+            tokio::spawn(async move {
+                for _ in 0..300 {
+                    let pair = table.read_async().await.unwrap().assume_recovered();
+                    assert_eq!(pair[0], pair[1]);
+                }
+            })
+        });
+        for task in writers.chain(readers).collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+    });
+    assert_eq!(*table.read().unwrap().assume_recovered(), [600; 2]);
+}
+
+#[test]
+fn a_task_that_waits_to_write_keeps_readers_out_until_it_is_dropped() {
+    let key = TestKey::posix();
+    // SAFETY: only this test knows the key.
+    let table = unsafe { Shared::<RwLock<u64>>::open_or_init(&*key, RwLock::default) }.unwrap();
+    let reading = table.read().unwrap();
+    let mut writing = Box::pin(table.write_async());
+    assert!(poll_once(writing.as_mut()).is_pending());
+    assert_eq!(
+        table.try_read().unwrap_err().kind(),
+        ErrorKind::WouldBlock,
+        "a writer waits"
+    );
+    drop(writing);
+    drop(table.try_read().unwrap());
+    let error = block_on(table.write_timeout_async(SHORT)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!(error.to_string().contains("this process"), "{error}");
+    drop(reading);
+    block_on(async {
+        let writing = table.write_async().await.unwrap().assume_recovered();
+        let error = table.read_timeout_async(SHORT).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        drop(writing);
+        drop(table.read_async().await.unwrap());
+    });
 }
