@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use crate::apt;
 use crate::leftovers::Leftovers;
 use crate::lint::{self, flags};
 use crate::python;
@@ -22,10 +23,23 @@ const FAULT_POINTS: &str = "--cfg shmkit_fault_points";
 /// Puts loom's atomics under the locks.
 const LOOM: &str = "--cfg loom";
 
+/// What the tests start, and the Debian packages that have it.
+const PROGRAMS: [(&str, &str); 8] = [
+    ("cc", "gcc"),
+    ("groff", "groff-base"),
+    ("ipcs", "util-linux"),
+    ("lsof", "lsof"),
+    ("pkill", "procps"),
+    ("script", "bsdutils"),
+    ("setpriv", "util-linux"),
+    ("unshare", "util-linux"),
+];
+
 /// Takes all the steps, or only the tests if `quick`; true if they went well.
 pub(crate) fn test(quick: bool, limit: Duration, arguments: &[String]) -> Result<bool> {
     let deadline = Instant::now() + limit;
     let python = python::set_up().context("the tests need a Python with PyQt6")?;
+    apt::install_missing(&PROGRAMS).context("the tests need programs that are not here")?;
     let mut report = Report::default();
     let mut all = Tally::default();
     if !quick {

@@ -79,6 +79,18 @@ impl Once {
         self.try_call(Wait::For(limit), act).map(|Ok(())| ())
     }
 
+    /// The same, waiting for another process at most until about `deadline`.
+    ///
+    /// # Errors
+    /// As [`call_once`](Self::call_once).
+    pub fn call_once_deadline(&self, deadline: Instant, act: impl FnOnce()) -> Result<()> {
+        let act = || {
+            act();
+            Ok::<(), Infallible>(())
+        };
+        self.try_call(Wait::Until(deadline), act).map(|Ok(())| ())
+    }
+
     /// Does it, unless it has been done, if nobody else is at it.
     ///
     /// # Errors
@@ -312,6 +324,25 @@ impl<T> OnceCell<T> {
         self.get_or_try_init(limit, make).map(|Ok(value)| value)
     }
 
+    /// The same, waiting for another process at most until about `deadline`.
+    ///
+    /// # Errors
+    /// As [`Once::call_once`].
+    pub fn get_or_init_deadline(&self, deadline: Instant, make: impl FnOnce() -> T) -> Result<&T> {
+        let make = || Ok::<T, Infallible>(make());
+        self.init(Wait::Until(deadline), make)
+            .map(|Ok(value)| value)
+    }
+
+    /// The value; made by `make` if there is none and nobody is making it.
+    ///
+    /// # Errors
+    /// As [`Once::try_call_once`].
+    pub fn try_get_or_init(&self, make: impl FnOnce() -> T) -> Result<&T> {
+        let make = || Ok::<T, Infallible>(make());
+        self.init(Wait::No, make).map(|Ok(value)| value)
+    }
+
     /// The same with a `make` that may fail; its error is inside. After one, the next one tries.
     ///
     /// # Errors
@@ -321,7 +352,11 @@ impl<T> OnceCell<T> {
         limit: Duration,
         make: impl FnOnce() -> Result<T, E>,
     ) -> Result<Result<&T, E>> {
-        let made = self.once.try_call(Wait::For(limit), || {
+        self.init(Wait::For(limit), make)
+    }
+
+    fn init<E>(&self, wait: Wait, make: impl FnOnce() -> Result<T, E>) -> Result<Result<&T, E>> {
+        let made = self.once.try_call(wait, || {
             let value = make()?;
             fault_point();
             // SAFETY: it is this thread's turn, and nobody reads before it is over.

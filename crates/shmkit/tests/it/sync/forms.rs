@@ -462,6 +462,11 @@ fn what_is_done_once_is_done_once(maker: Maker) {
         error.to_string().contains(&other.pid().to_string()),
         "{error}"
     );
+    let deadline = || Instant::now() + SHORT;
+    in_vain(
+        || board.once.call_once_deadline(deadline(), || unreachable!()),
+        SHORT,
+    );
     assert_eq!(board.once.initializer().unwrap().pid, Some(other.pid()));
     other.kill();
     // The next one does it from the beginning, and nobody after it.
@@ -479,6 +484,27 @@ fn what_is_done_once_is_done_once(maker: Maker) {
         let _ = cell.get_or_init(|| panic!("on purpose"));
     }));
     assert!(panicked.is_err());
+    thread::scope(|scope| {
+        // While one is making it the others do not get in.
+        let (begin, begun) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let making = scope.spawn(move || {
+            let failed = cell.get_or_try_init(SHORT, || {
+                begin.send(()).unwrap();
+                ended.recv().unwrap();
+                Err("no")
+            });
+            assert_eq!(failed.unwrap(), Err("no"));
+        });
+        begun.recv().unwrap();
+        would_block(cell.try_get_or_init(|| unreachable!()));
+        in_vain(
+            || cell.get_or_init_deadline(deadline(), || unreachable!()),
+            SHORT,
+        );
+        end.send(()).unwrap();
+        making.join().unwrap();
+    });
     thread::scope(|scope| {
         let all: Vec<_> = (0..4)
             .map(|number| scope.spawn(move || *cell.get_or_init(|| number).unwrap()))
