@@ -145,10 +145,10 @@ impl Watch {
 /// # let key = NativeIpcKey::platform_safe(&name);
 /// # if cfg!(target_os = "linux") {
 /// let mut events = Watch::new().key(&key).start()?;
-/// drop(SharedMemory::create(&key, 4096)?);
+/// let segment = SharedMemory::create(&key, 4096)?;
 /// let created = events.next().expect("it never ends")?;
 /// assert_eq!(created.happening, Happening::Created);
-/// assert_eq!(created.key, Some(key));
+/// assert_eq!(created.key.as_ref(), segment.key());
 /// # }
 /// # Ok(()) }
 /// ```

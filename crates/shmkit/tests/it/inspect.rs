@@ -44,8 +44,9 @@ fn holders_say_who_has_the_segment_and_its_lock(key: TestKey) {
         let lock = inspect::holders(&key).unwrap().lock.unwrap();
         lock.waiters.iter().any(|user| user.pid == waiter.pid())
     };
-    let is_told = (0..1000).any(|_| waits());
-    assert!(is_told);
+    // Without the layout of `sem_t` it naps instead of sleeping on the lock, which nobody can see.
+    let naps = cfg!(shmkit_force_fallbacks) && key.key_type() == KeyType::PosixRealtime;
+    assert!(naps || (0..1000).any(|_| waits()));
 
     holder.kill();
     waiter.expect("owner died");

@@ -7,13 +7,14 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use shmkit::key::NativeIpcKey;
 use shmkit::mapping::Ro;
 use shmkit::typed::{Location, Shared, ShmSafe};
-use shmkit::{Options, Result, SharedMemory};
+use shmkit::{Access, Options, Result, SharedMemory};
 use shmkit_testkit::{Scratch, unique_name};
 
 use crate::support::TestKey;
@@ -177,10 +178,11 @@ impl Maker {
             Self::Memory => {
                 let name = unique_name();
                 let location = Location::Memory(&name);
+                // SAFETY: only these tests open it.
+                let shared = unsafe { Shared::create(location, value) }.unwrap();
                 Made {
-                    // SAFETY: only these tests open it.
-                    shared: unsafe { Shared::create(location, value) }.unwrap(),
-                    place: Place::Fd(descriptor_called(&name)),
+                    place: Place::Fd(descriptor_of(shared.segment())),
+                    shared,
                     _cleanup: None,
                 }
             }
@@ -188,14 +190,19 @@ impl Maker {
     }
 }
 
-/// The descriptor of this process that leads to the memfd of that name.
-fn descriptor_called(name: &str) -> PathBuf {
-    let folder = format!("/proc/{}/fd", std::process::id());
-    let target = format!("/memfd:{name} (deleted)");
-    let entries = fs::read_dir(folder).unwrap();
+/// The descriptor by which this process has a segment without a name.
+fn descriptor_of(segment: &SharedMemory) -> PathBuf {
+    let file = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let another = segment.to_fd(Access::ReadOnly).unwrap();
+    let wanted = fs::File::from(another).metadata().unwrap();
+    let wanted = Some((wanted.dev(), wanted.ino()));
+    let entries = fs::read_dir(format!("/proc/{}/fd", std::process::id())).unwrap();
     entries
         .map(|entry| entry.unwrap().path())
-        .find(|path| fs::read_link(path).is_ok_and(|to| to.as_os_str() == &*target))
+        .find(|path| file(path) == wanted)
         .expect("a descriptor of the memfd")
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use shmkit::key::{KeyType, NativeIpcKey};
@@ -113,13 +113,42 @@ fn a_young_orphan_stays_if_only_old_ones_are_wanted(key: TestKey) {
     assert_ne!(reaper_of(&key).reap().unwrap().count(), 0);
 }
 
+/// Another process that has a file open. Without leases a descriptor of this process would count as
+/// one of those who ask.
+struct OpenElsewhere(std::process::Child);
+
+impl OpenElsewhere {
+    /// Opens the file as the shell's `redirection` says.
+    fn new(redirection: &str, path: &Path) -> Self {
+        let script = format!("exec 3{redirection}\"$0\"; echo open; read line");
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .arg(path)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut word = [0; 5];
+        std::io::Read::read_exact(shell.stdout.as_mut().unwrap(), &mut word).unwrap();
+        assert_eq!(&word, b"open\n");
+        Self(shell)
+    }
+}
+
+impl Drop for OpenElsewhere {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn a_foreign_segment_that_nobody_uses_stays_unless_it_is_named() {
     let key = TestKey::posix();
     let path = PathBuf::from(format!("/dev/shm{}", key.native_key()));
     fs::write(&path, "another program's").unwrap();
     assert_eq!(reaper_of(&key).reap().unwrap().count(), 0);
-    let open = fs::File::open(&path).unwrap();
+    let open = OpenElsewhere::new("<", &path);
     let named = || Reaper::new().key(key.clone()).reap().unwrap();
     assert_eq!(kinds(&named()), [(LeftoverKind::Segment, "in use")]);
     assert!(path.exists());
@@ -156,7 +185,7 @@ fn half_made_files_go_with_their_makers() {
     let _cleanup = Cleanup::path(&path);
     let mut reaper = Reaper::new();
     reaper.name(&name).unwrap();
-    let maker = fs::File::create(&path).unwrap();
+    let maker = OpenElsewhere::new(">", &path);
     assert_eq!(reaper.reap().unwrap().count(), 0, "its maker lives");
     drop(maker);
     let report = reaper.reap().unwrap();
@@ -184,7 +213,7 @@ fn key_files_of_nothing_go() {
     fs::write(&path, "").unwrap();
     assert_eq!(reaper.reap().unwrap().count(), 0, "it has no mark");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o1640)).unwrap();
-    let open = fs::File::open(&path).unwrap();
+    let open = OpenElsewhere::new("<", &path);
     assert_eq!(reaper.reap().unwrap().count(), 0, "somebody has it open");
     drop(open);
     let key = NativeIpcKey::new(path.to_str().unwrap(), KeyType::SYSTEM_V);

@@ -68,11 +68,14 @@ pub(in crate::backend) fn join(fd: BorrowedFd<'_>) -> io::Result<bool> {
         be_present(fd)?;
         return Ok(true);
     }
-    let mut backoff = Backoff::new(PATIENCE * 20);
+    // Those who leave have charge most of the time while they wait to be alone, which they are not
+    // before we are through: a sleep would miss the moments in between.
+    let deadline = Instant::now() + PATIENCE * 40;
     while !file::try_claim(fd)? {
-        if !backoff.again() {
+        if Instant::now() >= deadline {
             return Err(io::ErrorKind::TimedOut.into());
         }
+        thread::yield_now();
     }
     be_present(fd)?;
     let is_named = file::status(fd)?.links > 0;
