@@ -145,6 +145,8 @@ fn create_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment
         };
         let at = match system_v::attach(id, Access::ReadWrite) {
             Ok(at) => at,
+            // Somebody without its lock took it for an orphan before it was attached.
+            Err(error) if is_gone(&error) => continue,
             Err(error) => {
                 let _ = system_v::remove_segment(id);
                 return Err(explain_size(error, spec.size, op));
