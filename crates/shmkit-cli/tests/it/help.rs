@@ -1,7 +1,6 @@
 //! `--help`, `--version`, `completions` and `man`.
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::process::Command;
 
 use shmkit_testkit::Scratch;
