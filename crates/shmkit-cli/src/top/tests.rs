@@ -5,7 +5,7 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Color;
 use shmkit::inspect::State;
-use shmkit::key::NativeIpcKey;
+use shmkit::key::{KeyType, NativeIpcKey};
 
 use super::app::{App, Mode, Next};
 use super::row::Row;
@@ -14,7 +14,10 @@ use crate::args::SortName;
 
 fn row(name: &str, state: State, lock: &str) -> Row {
     Row {
-        key: Some(NativeIpcKey::platform_safe(name)),
+        key: Some(NativeIpcKey::new(
+            format!("/{name}"),
+            KeyType::PosixRealtime,
+        )),
         state,
         size: 65536,
         texts: [
