@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 pub(crate) const WIDTH: usize = 16;
 
 /// One line of at most [`WIDTH`] bytes: `00000000  68 65 6c ...  |hel...|`.
-pub(crate) fn line(offset: usize, bytes: &[u8]) -> String {
+pub(crate) fn line(offset: u64, bytes: &[u8]) -> String {
     let mut line = format!("{offset:08x} ");
     for (index, byte) in bytes.iter().enumerate() {
         let gap = if index == WIDTH / 2 { "  " } else { " " };
@@ -24,7 +24,7 @@ pub(crate) fn line(offset: usize, bytes: &[u8]) -> String {
 }
 
 /// The length of a full line up to its text.
-fn full(offset: usize) -> usize {
+fn full(offset: u64) -> usize {
     format!("{offset:08x} ").len() + WIDTH * 3 + 1
 }
 

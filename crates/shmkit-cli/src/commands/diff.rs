@@ -192,7 +192,7 @@ impl Lines {
             return Ok(false);
         }
         self.left -= 1;
-        let [ours, theirs] = [ours, theirs].map(|bytes| hex::line(offset, bytes));
+        let [ours, theirs] = [ours, theirs].map(|bytes| hex::line(offset as u64, bytes));
         output::print(&format!("-{ours}\n+{theirs}\n"))?;
         Ok(true)
     }

@@ -63,7 +63,7 @@ fn dump(
             let line = match (repeats && !all, is_repeating) {
                 (true, true) => continue,
                 (true, false) => "*".to_owned(),
-                (false, _) => hex::line(at, bytes),
+                (false, _) => hex::line(at as u64, bytes),
             };
             is_repeating = repeats && !all;
             last = Some(bytes.to_vec());
