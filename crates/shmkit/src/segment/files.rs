@@ -239,6 +239,7 @@ impl Options {
 
     /// Attaches to what a descriptor leads to, under a key if that leads to the same from here.
     #[cfg(unix)]
+    #[allow(dead_code, reason = "handing over is for Linux so far")]
     pub(crate) fn attach_fd_of_key(&self, fd: OwnedFd, key: NativeIpcKey) -> Result<SharedMemory> {
         if !backend::is_of_key(&fd, &key) {
             return self.attach_fd(fd);
@@ -250,6 +251,7 @@ impl Options {
 
     /// Attaches to what a descriptor leads to, called so unless it has a name of its own.
     #[cfg(unix)]
+    #[allow(dead_code, reason = "handing over is for Linux so far")]
     pub(crate) fn attach_fd_called(&self, fd: OwnedFd, name: String) -> Result<SharedMemory> {
         let target = match backend::target_of(&fd) {
             Target::Memory(_) => Target::Memory(name),
