@@ -336,7 +336,7 @@ mod unix {
         pub(super) fn bind(path: &Path, mode: u32) -> io::Result<Self> {
             remove_if_dead(path)?;
             // It appears with its mode: nobody can come in before.
-            let before = umask(Mode::from_raw_mode(!mode & 0o777));
+            let before = umask(Mode::from_bits_truncate((!mode & 0o777) as _));
             let bound = UnixListener::bind(path);
             umask(before);
             Ok(Self {
