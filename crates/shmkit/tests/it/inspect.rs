@@ -107,6 +107,7 @@ fn what_has_no_key_is_listed_by_its_users() {
     let file = scratch.join("file");
     let mut sharer = launch(python_command(SHARER, &[&name, file.to_str().unwrap()]));
     let block = sharer.line();
+    let _cleanup = Cleanup::new(&block);
     let mut found = Filter::new().used_by(sharer.pid()).list().unwrap();
     SortBy::Size.sort(&mut found);
     let of = |place: &str| -> Vec<&SegmentInfo> {
