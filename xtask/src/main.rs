@@ -14,6 +14,7 @@ mod cross;
 mod leftovers;
 mod lint;
 mod machine;
+mod package;
 mod progress;
 mod python;
 mod report;
@@ -58,6 +59,12 @@ enum Action {
         deadline: u64,
         /// What `cargo test` gets instead of `--workspace`
         #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Builds the Python package, installs it into the tests' environment and runs its tests
+    Python {
+        /// What pytest gets
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
     /// Kills thousands of processes at random while they share locks (20,000 in some minutes)
@@ -116,6 +123,7 @@ fn run(command: Action) -> Result<bool> {
             deadline,
             arguments,
         } => test::test(quick, Duration::from_secs(deadline * 60), &arguments),
+        Action::Python { arguments } => test::python(&arguments),
         Action::Storm { arguments } => storm(&arguments).map(|()| true),
         Action::Bench { arguments } => bench(&arguments).map(|()| true),
         Action::Cross { list: true, .. } => {

@@ -1,4 +1,4 @@
-//! The Python environment with the real PyQt6 that the tests talk to.
+//! The Python environment of the tests, with the real PyQt6 that they talk to.
 
 use std::env;
 use std::fs;
@@ -26,7 +26,7 @@ pub(crate) fn set_up() -> Result<PathBuf> {
         return Ok(python);
     }
     make(&venv).context("cannot make a Python environment")?;
-    progress::spin("installing PyQt6 into target/xtask/venv", || {
+    progress::spin("installing PyQt6 and others into target/xtask/venv", || {
         install(&python)
     })
     .context("cannot install PyQt6")?;
@@ -38,7 +38,8 @@ pub(crate) fn set_up() -> Result<PathBuf> {
     Ok(python)
 }
 
-fn make(venv: &Path) -> Result<()> {
+/// Makes an environment with nothing in it.
+pub(crate) fn make(venv: &Path) -> Result<()> {
     if venv.exists() {
         fs::remove_dir_all(venv)?;
     }
@@ -61,16 +62,17 @@ fn make(venv: &Path) -> Result<()> {
 }
 
 fn install(python: &Path) -> Result<()> {
-    let mut pip = Command::new(python);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
-    pip.args(["--no-input", "--only-binary=:all:", "--requirement"]);
+    let mut pip = pip(python, "install");
+    pip.args(["--only-binary=:all:", "--requirement"]);
     quietly(pip.arg(root().join("xtask/requirements.txt"))).map(drop)
+}
+
+/// An environment's pip, with nothing to ask and nothing to say.
+pub(crate) fn pip(python: &Path, command: &str) -> Command {
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", command, "--quiet", "--no-input"]);
+    pip.arg("--disable-pip-version-check");
+    pip
 }
 
 /// Takes the libraries that a Windows program with Qt needs out of PyQt6's Windows package.
@@ -85,9 +87,8 @@ pub(crate) fn fetch_windows_qt(scratch: &Path, folder: &Path) -> Result<()> {
         .find(|line| line.starts_with("PyQt6-Qt6=="));
     let wanted = wanted.context("xtask/requirements.txt does not say which Qt")?;
     let python = set_up()?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "download", "--quiet", "--no-deps"]);
-    pip.args(["--disable-pip-version-check", "--only-binary=:all:"]);
+    let mut pip = pip(&python, "download");
+    pip.args(["--no-deps", "--only-binary=:all:"]);
     pip.args(["--platform", "win_amd64", wanted, "--dest"]);
     quietly(pip.arg(scratch))?;
     let mut take = Command::new(&python);

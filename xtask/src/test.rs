@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use crate::apt;
 use crate::leftovers::Leftovers;
 use crate::lint::{self, flags};
+use crate::package;
 use crate::python;
 use crate::report::Report;
 use crate::run::{cargo, root};
@@ -64,7 +65,13 @@ pub(crate) fn test(quick: bool, limit: Duration, arguments: &[String]) -> Result
             count(&mut command, deadline, &mut all)
         });
     }
+    if arguments.is_empty() {
+        report.step("Python package", || {
+            package::test(&python, deadline, &[], &mut all)
+        });
+    }
     if !quick && arguments.is_empty() {
+        report.step("Python package for users", package::install_as_users_do);
         report.step("deaths between any two effects", || {
             let mut command = cargo_test(&python);
             command.args(["--package", "shmkit", "--test", "faults"]);
@@ -84,6 +91,18 @@ pub(crate) fn test(quick: bool, limit: Duration, arguments: &[String]) -> Result
     let good = report.finish();
     println!("{all}");
     Ok(good)
+}
+
+/// Tests the Python package alone; true if that went well.
+pub(crate) fn python(arguments: &[String]) -> Result<bool> {
+    let deadline = Instant::now() + Duration::from_secs(30 * 60);
+    let python = python::set_up().context("the tests need a Python with PyQt6")?;
+    let mut report = Report::default();
+    let mut all = Tally::default();
+    report.step("Python package", || {
+        package::test(&python, deadline, arguments, &mut all)
+    });
+    Ok(report.finish())
 }
 
 fn cargo_test(python: &Path) -> Command {

@@ -1,0 +1,18 @@
+//! The Python package of shmkit: conversions of what the library does, and nothing of its own.
+//!
+//! What is exported here is the private module `shmkit._shmkit`; the package in `python/` gives it the
+//! faces that people import.
+
+mod buffer;
+mod error;
+mod key;
+mod segment;
+
+use pyo3::pymodule;
+
+/// The core of the package `shmkit`: private, and without promises.
+#[pymodule]
+mod _shmkit {
+    #[pymodule_export]
+    use super::segment::SharedMemory;
+}

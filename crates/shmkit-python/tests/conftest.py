@@ -1,0 +1,32 @@
+"""What all tests share: names of their own, clean-up, and a last line that `cargo xtask` reads."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+_count = itertools.count()
+
+
+@pytest.fixture
+def key() -> Iterator[str]:
+    """A key that nobody else uses; what a failed test leaves under it is removed."""
+    name = f"shmkit-test-py-{os.getpid()}-{next(_count)}"
+    yield name
+    for leftover in ("/dev/shm/" + name,):
+        if os.path.exists(leftover):
+            os.unlink(leftover)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how it went in the words of Rust's tests, which are counted."""
+    count = lambda *outcomes: sum(len(terminalreporter.stats.get(it, ())) for it in outcomes)
+    failed = count("failed", "error")
+    verdict = "FAILED" if failed else "ok"
+    terminalreporter.write_line(
+        f"test result: {verdict}. {count('passed')} passed; {failed} failed; {count('skipped')} ignored;"
+    )
