@@ -51,7 +51,10 @@ pub use shmkit_derive::ShmSafe;
 /// * **Shared.** Once it is initialised, what `&T` reaches changes through atomics, through the
 ///   primitives in shmkit, or through a lock's guard, and in no other way.
 /// * **Torn values are values.** A process may be killed in the middle of a copy. A value each of
-///   whose bytes comes from some value of the type, or is zero, is a value of the type.
+///   whose bytes comes from some value of the type, or is zero, is a value of the type. So is one
+///   that is all zeros, with which a value that is [made in place] begins.
+///
+/// [made in place]: crate::typed::Shared::open_or_init_in_place
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot lie in shared memory",
     label = "not `ShmSafe`",

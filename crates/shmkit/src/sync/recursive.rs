@@ -231,6 +231,11 @@ impl<T> RecursiveMutex<T> {
     pub fn holder(&self) -> Option<LockHolder> {
         self.lock.holder()
     }
+
+    /// The data, without locking: nobody else can have them.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.data.get_mut()
+    }
 }
 
 /// A thread of a process, for all processes that are attached to the segment.

@@ -7,7 +7,9 @@
 mod array_string;
 mod array_vec;
 mod description;
+mod draft;
 mod header;
+mod in_place;
 mod location;
 mod ring;
 mod shared;

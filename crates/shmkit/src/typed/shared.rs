@@ -9,19 +9,18 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::time::Duration;
 
 use super::Location;
-use super::header::{self, Geometry, Header};
-use crate::atomic::fault_point;
-use crate::backend::{Detached, Origin};
-use crate::error::{Error, ErrorKind, Op, Result};
+use super::draft::Draft;
+use crate::backend::Detached;
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::{Op, Result};
 use crate::layout::ShmSafe;
 use crate::lease::{self, roster};
 use crate::mapping::{Access, Mode, Ro, Rw};
 use crate::segment::{Options, SharedMemory};
-use crate::sync::{Limit, LockHolder, Once, Undone};
-use crate::sys::attachment::{self, Ledger};
+use crate::sync::Limit;
 
 /// A `T` in a segment, for as long as this lives: it derefs to the `T` that all processes share.
 ///
@@ -63,10 +62,14 @@ use crate::sys::attachment::{self, Ledger};
 /// The segment appears with its header complete, and nobody gets a `Shared` before the value is. If
 /// the process that initialises it dies half-way, the next one takes over. Removal is that of
 /// [`SharedMemory`]: the last one out removes an ephemeral segment.
+///
+/// A value is made on the stack and copied into the segment. One that is too large for that is made
+/// where it lies: [`create_in_place`](Self::create_in_place),
+/// [`open_or_init_in_place`](Self::open_or_init_in_place).
 pub struct Shared<T: ShmSafe, A: Mode = Rw> {
-    segment: SharedMemory,
-    value: NonNull<T>,
-    _access: PhantomData<A>,
+    pub(super) segment: SharedMemory,
+    pub(super) value: NonNull<T>,
+    pub(super) _access: PhantomData<A>,
 }
 
 // SAFETY: it is a `&T` that keeps itself alive, and a `ShmSafe` is `Send` and `Sync`.
@@ -279,129 +282,4 @@ impl<T: ShmSafe + fmt::Debug, A: Mode> fmt::Debug for Shared<T, A> {
             .field("value", &&**self)
             .finish()
     }
-}
-
-/// A segment with a sound header for a `T`, which may not be initialised yet.
-struct Draft<T> {
-    segment: SharedMemory,
-    value: NonNull<T>,
-}
-
-impl<T: ShmSafe> Draft<T> {
-    const GEOMETRY: fn() -> Result<Geometry> = || {
-        Geometry::of(T::LAYOUT).ok_or_else(|| {
-            Error::new(Op::Create, ErrorKind::InvalidSize).detail("no address space is so large")
-        })
-    };
-
-    fn create(options: &Options, location: &Location<'_>) -> Result<Self> {
-        let geometry = Self::GEOMETRY()?;
-        let head = header::new(T::LAYOUT, geometry);
-        let segment = location.create(&options.headed(geometry.total_size, head))?;
-        Self::of(segment, Op::Create)
-    }
-
-    fn open_or_create(options: &Options, location: &Location<'_>) -> Result<Self> {
-        let geometry = Self::GEOMETRY()?;
-        let head = header::new(T::LAYOUT, geometry);
-        let segment = location.create_or_attach(&options.headed(geometry.total_size, head))?;
-        Self::of(segment, Op::CreateOrAttach)
-    }
-
-    /// Checks the header, and makes known what the segment keeps for its users.
-    fn of(segment: SharedMemory, op: Op) -> Result<Self> {
-        let header = Header::read(segment.view())
-            .and_then(|header| header.check(T::LAYOUT).map(|()| header))
-            .map_err(|defect| header::refuse(defect, op).on(segment.name()))?;
-        let base = segment.view().as_ptr().cast_mut();
-        let align = header::LINE.max(T::LAYOUT.align() as usize);
-        if !base.addr().is_multiple_of(align) {
-            return Err(Error::new(op, ErrorKind::OutOfBounds)
-                .on(segment.name())
-                .detail(format!(
-                    "it begins at an address that is no multiple of {align}"
-                ))
-                .hint("attach the whole of it, or a range that begins at the start of a page"));
-        }
-        let ledger = Ledger {
-            counter: header::COUNTER,
-            roster: header::ROSTER,
-            name: segment.name(),
-        };
-        attachment::set_ledger(base.expose_provenance(), ledger);
-        // SAFETY: the header lies inside the segment, as `read` saw.
-        let value = unsafe { base.add(header.header_len) };
-        let value = NonNull::new(value.cast()).expect("nothing is mapped at address 0");
-        Ok(Self { segment, value })
-    }
-
-    fn once(&self) -> &Once {
-        let base = self.segment.view().as_ptr();
-        // SAFETY: inside the header, which is inside the segment.
-        let once = unsafe { base.add(header::READY) };
-        // SAFETY: a `Once` is two words that all users treat as atomics; it is aligned, as the
-        // segment is, and stays mapped while the segment is borrowed.
-        unsafe { &*once.cast() }
-    }
-
-    fn is_made_here(&self) -> bool {
-        matches!(self.segment.origin(), Origin::Created | Origin::Reclaimed)
-    }
-
-    /// # Safety
-    /// As for [`Shared::create_with`].
-    unsafe fn finish<A: Mode>(self) -> Shared<T, A> {
-        Shared {
-            segment: self.segment,
-            value: self.value,
-            _access: PhantomData,
-        }
-    }
-
-    /// Puts the value there, unless somebody else has done so or is doing it.
-    ///
-    /// # Safety
-    /// As for [`Shared::create_with`].
-    unsafe fn initialize<E>(
-        self,
-        patience: Duration,
-        init: impl FnOnce() -> Result<T, E>,
-    ) -> Result<Result<Shared<T>, E>> {
-        let write = || {
-            let value = init()?;
-            fault_point();
-            // SAFETY: inside the segment, aligned, and this process's turn.
-            unsafe { self.value.write(value) };
-            Ok(())
-        };
-        let done = match self.is_made_here() {
-            true => {
-                lease::introduce(self.value.addr().get());
-                self.once().go_on(write)?
-            }
-            false => self.once().try_call_timeout(patience, write)?,
-        };
-        // SAFETY: initialised, and the caller vouches for the others.
-        Ok(done.map(|()| unsafe { self.finish() }))
-    }
-
-    /// # Safety
-    /// As for [`Shared::create_with`].
-    unsafe fn wait_until_initialized<A: Mode>(self, limit: Limit) -> Result<Shared<T, A>> {
-        match self.once().wait_until_done(limit) {
-            // SAFETY: initialised, and the caller vouches for the others.
-            Ok(()) => Ok(unsafe { self.finish() }),
-            Err(Undone::Abandoned) => Err(Error::new(Op::Attach, ErrorKind::BadHeader)
-                .on(self.segment.name())
-                .detail("it was never initialised: whoever made it died, or failed")
-                .hint("open it with `open_or_init`, or remove it")),
-            Err(Undone::Busy(holder)) => Err(busy(&self.segment, &holder)),
-        }
-    }
-}
-
-fn busy(segment: &SharedMemory, holder: &LockHolder) -> Error {
-    Error::new(Op::Attach, ErrorKind::TimedOut)
-        .on(segment.name())
-        .detail(format!("it is not initialised yet; at it is {holder}"))
 }

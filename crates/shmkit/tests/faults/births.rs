@@ -89,6 +89,20 @@ const NAMED: &[Birth] = &[
         ..USUAL
     },
     Birth {
+        name: "initialise in place while others wait",
+        act: |place, me| {
+            let fill = |value: &mut Value| {
+                me.is_ready();
+                value.made.change(false);
+            };
+            let value = place.open_or_init_in_place(fill).unwrap();
+            fault::disarm();
+            value.use_it();
+        },
+        with_others: true,
+        ..USUAL
+    },
+    Birth {
         name: "create in the place of an orphan",
         before: |place| {
             let mut other = testkit::spawn("births::role_leaves_an_orphan", place);

@@ -122,6 +122,14 @@ impl Place {
         unsafe { Shared::open_or_init_with(&self.options(), self.location(), init) }
     }
 
+    pub(crate) fn open_or_init_in_place<T: ShmSafe>(
+        &self,
+        fill: impl FnOnce(&mut T),
+    ) -> shmkit::Result<Shared<T>> {
+        // SAFETY: only these tests know the place.
+        unsafe { Shared::open_or_init_in_place_with(&self.options(), self.location(), fill) }
+    }
+
     /// Whether the name is there when nobody has the segment any more as it should.
     pub(crate) fn is_left_as_it_should(&self) -> bool {
         match self {

@@ -108,6 +108,24 @@ impl Place {
         })
     }
 
+    pub(crate) fn open_or_init_in_place<T: ShmSafe>(
+        &self,
+        fill: impl FnOnce(&mut T),
+    ) -> Result<Shared<T>> {
+        // SAFETY: only these tests open it.
+        self.at(|location| unsafe { Shared::open_or_init_in_place(location, fill) })
+    }
+
+    pub(crate) fn open_or_try_init_in_place<T: ShmSafe, E>(
+        &self,
+        fill: impl FnOnce(&mut T) -> Result<(), E>,
+    ) -> Result<Result<Shared<T>, E>> {
+        // SAFETY: only these tests open it.
+        self.at(|location| unsafe {
+            Shared::open_or_try_init_in_place_with(&Options::new(), location, fill)
+        })
+    }
+
     /// The same segment as bytes.
     pub(crate) fn raw(&self) -> SharedMemory {
         self.raw_with(&SharedMemory::options()).unwrap()

@@ -3,4 +3,5 @@
 mod birth;
 mod golden;
 mod hostile;
+mod in_place;
 mod open;
