@@ -30,7 +30,11 @@ fn exception(py: Python<'_>, error: &shmkit::Error) -> PyResult<PyErr> {
     let errors = ERRORS.get_or_try_init(py, || {
         PyModule::import(py, "shmkit._errors").map(Bound::unbind)
     })?;
-    let class = errors.bind(py).getattr(class_of(error.kind()))?;
+    let errors = errors.bind(py);
+    // One that this package does not know yet is an `Error` all the same.
+    let class = errors
+        .getattr(class_of(error.kind()))
+        .or_else(|_| errors.getattr("Error"))?;
     let value = class.cast::<PyType>()?.call1((error.to_string(),))?;
     value.setattr("operation", error.op().to_string())?;
     value.setattr("key", error.key())?;

@@ -7,6 +7,7 @@ mod buffer;
 mod error;
 mod key;
 mod segment;
+mod wait;
 
 use pyo3::pymodule;
 

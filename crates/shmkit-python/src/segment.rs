@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use shmkit::{Access, Options};
 
 use crate::buffer::{self, Region};
-use crate::error::Result;
 use crate::key;
+use crate::wait::wait;
 
 /// A segment of shared memory, attached until it is closed or forgotten.
 ///
@@ -55,33 +55,33 @@ impl SharedMemory {
     /// Creates a segment of `size` zero bytes.
     #[staticmethod]
     #[pyo3(signature = (key, /, size, *, mode=0o600))]
-    fn create(py: Python<'_>, key: &str, size: usize, mode: u32) -> Result<Self> {
+    fn create(py: Python<'_>, key: &str, size: usize, mode: u32) -> PyResult<Self> {
         let key = key::parse(key)?;
-        let made = py.detach(|| Options::new().size(size).mode(mode).create(&key))?;
+        let made = wait(py, || Options::new().size(size).mode(mode).create(&key))?;
         Ok(Self::of(made))
     }
 
     /// Attaches to a segment that exists.
     #[staticmethod]
     #[pyo3(signature = (key, /, *, read_only=false))]
-    fn attach(py: Python<'_>, key: &str, read_only: bool) -> Result<Self> {
+    fn attach(py: Python<'_>, key: &str, read_only: bool) -> PyResult<Self> {
         let key = key::parse(key)?;
         let access = match read_only {
             true => Access::ReadOnly,
             false => Access::ReadWrite,
         };
-        let found = py.detach(|| Options::new().access(access).attach(&key))?;
+        let found = wait(py, || Options::new().access(access).attach(&key))?;
         Ok(Self::of(found))
     }
 
     /// Attaches to the segment that somebody uses, or creates it.
     #[staticmethod]
     #[pyo3(signature = (key, /, size, *, mode=0o600))]
-    fn create_or_attach(py: Python<'_>, key: &str, size: usize, mode: u32) -> Result<Self> {
+    fn create_or_attach(py: Python<'_>, key: &str, size: usize, mode: u32) -> PyResult<Self> {
         let key = key::parse(key)?;
         let mut options = Options::new();
         options.size(size).mode(mode);
-        let found = py.detach(|| options.create_or_attach(&key))?;
+        let found = wait(py, || options.create_or_attach(&key))?;
         Ok(Self::of(found))
     }
 

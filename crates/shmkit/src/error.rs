@@ -46,6 +46,8 @@ pub enum ErrorKind {
     OutOfResources,
     /// The lock was not free in time.
     TimedOut,
+    /// The wait was ended early; see [`interrupt`](crate::interrupt).
+    Interrupted,
     /// The lock is held by somebody else and the caller did not want to wait.
     WouldBlock,
     /// The data of a lock are in doubt: a holder panicked, or died and nobody repaired them.
@@ -77,6 +79,7 @@ impl ErrorKind {
             Self::OutOfSpace => "not enough memory",
             Self::OutOfResources => "a system limit is used up",
             Self::TimedOut => "timed out",
+            Self::Interrupted => "interrupted",
             Self::WouldBlock => "the lock is held",
             Self::Poisoned => "the lock is poisoned",
             Self::BadHeader => "it does not hold what is asked for",
@@ -92,6 +95,7 @@ impl ErrorKind {
             io::ErrorKind::AlreadyExists => Self::AlreadyExists,
             io::ErrorKind::PermissionDenied => Self::PermissionDenied,
             io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::Interrupted => Self::Interrupted,
             io::ErrorKind::WouldBlock => Self::WouldBlock,
             io::ErrorKind::Unsupported => Self::Unsupported,
             io::ErrorKind::OutOfMemory | io::ErrorKind::StorageFull => Self::OutOfSpace,
@@ -304,6 +308,7 @@ impl From<Error> for io::Error {
             ErrorKind::InUse => io::ErrorKind::ResourceBusy,
             ErrorKind::OutOfSpace | ErrorKind::OutOfResources => io::ErrorKind::OutOfMemory,
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
+            ErrorKind::Interrupted => io::ErrorKind::Interrupted,
             ErrorKind::WouldBlock => io::ErrorKind::WouldBlock,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::BadMessage => io::ErrorKind::InvalidData,

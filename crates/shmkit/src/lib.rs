@@ -39,6 +39,7 @@
 //! * [`reaper`]: removing what crashed programs left behind.
 //! * [`watch`]: waiting for a segment to come, be attached, be released or go; a stream of what
 //!   happens.
+//! * [`interrupt`]: ending a wait early, as an interpreter must.
 //! * [`doctor`]: what on this machine gets in the way, and what mends it.
 //! * [`qt`]: `QSharedMemory` and `QSystemSemaphore` as they are, for programs that leave Qt.
 //!
@@ -71,6 +72,7 @@ pub mod directory;
 pub mod doctor;
 mod error;
 pub mod inspect;
+pub mod interrupt;
 pub mod key;
 pub mod layout;
 mod lease;

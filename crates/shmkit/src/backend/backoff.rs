@@ -3,10 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::interrupt;
+
 /// Gives way to others for longer and longer, until its patience is over.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    deadline: Instant,
+    /// None that clocks could tell.
+    deadline: Option<Instant>,
     turn: u32,
 }
 
@@ -17,13 +20,14 @@ const LONGEST: Duration = Duration::from_millis(5);
 
 impl Backoff {
     pub(crate) fn new(patience: Duration) -> Self {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now().checked_add(patience);
         Self { deadline, turn: 0 }
     }
 
     /// Waits a moment; `false` if the patience is over.
     pub(crate) fn again(&mut self) -> bool {
-        if Instant::now() >= self.deadline {
+        let is_over = self.deadline.is_some_and(|end| Instant::now() >= end);
+        if is_over || interrupt::is_wanted() {
             return false;
         }
         match self.turn.checked_sub(YIELDS) {

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use super::{Options, SharedMemory};
 use crate::backend::FsKind;
-use crate::error::{Error, ErrorKind, Op, Result};
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::{Op, Result};
+use crate::interrupt;
 
 impl Options {
     /// Keeps address space for the segment to grow to `capacity` bytes without moving. Default: as
@@ -101,9 +104,12 @@ impl SharedMemory {
     pub fn wait_for_growth(&self, size: usize, limit: Duration) -> Result<usize> {
         match self.segment().wait_for_growth(size, limit) {
             Ok(Some(now)) => Ok(now),
-            Ok(None) => Err(Error::new(Op::Inspect, ErrorKind::TimedOut)
-                .on(&self.target)
-                .detail(format!("it did not grow for {limit:?}"))),
+            Ok(None) => {
+                Err(
+                    interrupt::over(Op::Inspect, || format!("it did not grow for {limit:?}"))
+                        .on(&self.target),
+                )
+            }
             Err(error) => Err(error.on(&self.target)),
         }
     }

@@ -17,6 +17,7 @@ use crate::backend::{
     self, Detached, InUse, Lifetime, Origin, Owners, Removal, Semaphore, Target, semaphore_key,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::interrupt;
 use crate::key::NativeIpcKey;
 use crate::lock::{Acquired, Guard};
 use crate::mapping::{Access, Ro, Rw, View};
@@ -347,10 +348,13 @@ impl SharedMemory {
 
     #[cold]
     fn explain_timeout(&self, semaphore: &Semaphore, limit: Duration) -> Error {
-        let who = backend::name_holder(semaphore);
-        Error::new(Op::Lock, ErrorKind::TimedOut)
-            .on(&self.target)
-            .detail(format!("timed out after {limit:?}, {who}"))
+        interrupt::over(Op::Lock, || {
+            format!(
+                "timed out after {limit:?}, {}",
+                backend::name_holder(semaphore)
+            )
+        })
+        .on(&self.target)
     }
 
     fn semaphore(&self) -> Result<&Semaphore> {

@@ -4,15 +4,14 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::limit::Limit;
-use super::lock::{Wait, refuse_read_only};
+use super::lock::{self, Wait, refuse_read_only};
 use super::mutex::{Mutex, MutexGuard};
 use super::park;
 use super::signal::Sequence;
 use super::word::Flagged;
 use crate::atomic::AtomicU32;
-#[cfg(doc)]
-use crate::error::ErrorKind;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+use crate::interrupt;
 use crate::lock::Acquired;
 
 /// Lets threads wait until another, of whichever process, has changed what a
@@ -183,6 +182,10 @@ impl Condvar {
         let before = self.sequence.now();
         drop(guard);
         let is_notified = self.sequence.wait(before, limit);
+        if !is_notified && interrupt::has_come() {
+            let address = std::ptr::from_ref(self).addr();
+            return Err(lock::error(ErrorKind::Interrupted, address));
+        }
         let guard = mutex.take(Wait::USUAL, Flagged::Refuse)?;
         Ok((guard, WaitTimeoutResult(!is_notified)))
     }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::interrupt;
+
 /// The moment at which a wait ends, if it ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
@@ -22,11 +24,13 @@ impl Limit {
             .map_or(Self::Never, Self::At)
     }
 
-    /// What is left of it, at most `slice`; `None` if it is over.
+    /// What is left of it, at most `slice`; `None` if it is over, also because the thread's program
+    /// has had enough.
     pub(crate) fn left(self, slice: Duration) -> Option<Duration> {
         let deadline = match self {
-            Self::Never => return Some(slice),
             Self::Now => return None,
+            _ if interrupt::is_wanted() => return None,
+            Self::Never => return Some(slice),
             #[cfg(loom)]
             Self::Slept(times) => return (super::park::slept() < times).then_some(slice),
             Self::At(deadline) => deadline,

@@ -10,6 +10,7 @@ use super::word::{Flagged, Refusal, Word};
 use crate::atomic::{AtomicU32, AtomicU64};
 use crate::backend::Grant;
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::interrupt;
 use crate::lease::{self, roster};
 use crate::sys::attachment;
 
@@ -238,10 +239,10 @@ impl Lock {
 
     #[cold]
     pub(super) fn explain_holder(&self, holder: u32, wait: Wait, begun: Instant) -> Error {
-        let kind = match wait {
-            Wait::No => ErrorKind::WouldBlock,
-            _ => ErrorKind::TimedOut,
-        };
+        let kind = refused(wait);
+        if kind == ErrorKind::Interrupted {
+            return error(kind, self.address());
+        }
         let time = begun.elapsed().as_secs_f64();
         let held = match wait {
             // A try must be quick: who it is costs a look at all processes.
@@ -274,16 +275,25 @@ pub(super) fn refuse_read_only<T>(what: &T) -> Result<()> {
     }
 }
 
+/// Why a wait has ended in vain.
+pub(super) fn refused(wait: Wait) -> ErrorKind {
+    match wait {
+        Wait::No => ErrorKind::WouldBlock,
+        _ if interrupt::has_come() => ErrorKind::Interrupted,
+        _ => ErrorKind::TimedOut,
+    }
+}
+
 /// What was waited for did not come.
 #[cold]
 pub(super) fn timed_out<T>(what: &T, wait: Wait, begun: Instant, state: &str) -> Error {
     let address = std::ptr::from_ref(what).addr();
-    match wait {
-        Wait::No => error(ErrorKind::WouldBlock, address).detail(state),
-        _ => {
+    match refused(wait) {
+        kind @ ErrorKind::TimedOut => {
             let time = begun.elapsed().as_secs_f64();
-            error(ErrorKind::TimedOut, address)
-                .detail(format!("timed out after {time:.3} s: {state}"))
+            error(kind, address).detail(format!("timed out after {time:.3} s: {state}"))
         }
+        kind @ ErrorKind::Interrupted => error(kind, address),
+        kind => error(kind, address).detail(state),
     }
 }

@@ -155,10 +155,10 @@ impl Once {
             Ok(_) => Ok(Some(ManuallyDrop::into_inner(turn))),
             Err(Refusal::Flagged) => Ok(None),
             Err(Refusal::Held(holder)) => {
-                let kind = match wait {
-                    Wait::No => ErrorKind::WouldBlock,
-                    _ => ErrorKind::TimedOut,
-                };
+                let kind = lock::refused(wait);
+                if kind == ErrorKind::Interrupted {
+                    return Err(lock::error(kind, address));
+                }
                 let time = begun.elapsed().as_secs_f64();
                 let who = holder::of_lease(address, holder, None);
                 let detail = format!("not done after {time:.3} s, {who} is at it");

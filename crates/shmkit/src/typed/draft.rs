@@ -10,6 +10,7 @@ use super::{Location, Shared};
 use crate::atomic::fault_point;
 use crate::backend::Origin;
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::interrupt;
 use crate::layout::ShmSafe;
 use crate::lease;
 use crate::mapping::Mode;
@@ -179,7 +180,8 @@ impl<T: ShmSafe> Draft<T> {
 }
 
 fn busy(segment: &SharedMemory, holder: &LockHolder) -> Error {
-    Error::new(Op::Attach, ErrorKind::TimedOut)
-        .on(segment.name())
-        .detail(format!("it is not initialised yet; at it is {holder}"))
+    interrupt::over(Op::Attach, || {
+        format!("it is not initialised yet; at it is {holder}")
+    })
+    .on(segment.name())
 }

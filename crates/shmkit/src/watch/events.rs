@@ -9,8 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::pace::{DIRECTORY, Pace};
 use crate::backend;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Op, Result};
 use crate::inspect::{Holder, Place, SegmentInfo};
+use crate::interrupt;
 use crate::key::NativeIpcKey;
 use crate::sys::Change;
 
@@ -180,6 +181,9 @@ impl Events {
             }
             if end.is_some_and(|end| now >= end) {
                 return Ok(None);
+            }
+            if interrupt::is_wanted() {
+                return Err(Error::new(Op::Wait, ErrorKind::Interrupted));
             }
             let changes = self.pace.changes_until(end.map_or(due, |end| end.min(due)));
             self.apply(changes);

@@ -4,6 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::interrupt;
 use crate::sys::Change;
 use crate::sys::directory_watch::DirectoryWatch;
 
@@ -62,7 +63,9 @@ impl Pace {
 
     /// Waits for changes until `until` at most.
     pub(super) fn changes_until(&mut self, until: Instant) -> Vec<Change> {
-        self.changes(until.saturating_duration_since(Instant::now()))
+        self.changes(interrupt::slice(
+            until.saturating_duration_since(Instant::now()),
+        ))
     }
 
     fn changes(&mut self, limit: Duration) -> Vec<Change> {

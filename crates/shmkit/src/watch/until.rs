@@ -7,6 +7,7 @@ use super::pace::Pace;
 use crate::backend;
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::inspect::{SegmentInfo, State};
+use crate::interrupt;
 use crate::key::{KeyType, NativeIpcKey};
 use crate::sys::Change;
 
@@ -101,7 +102,7 @@ pub fn wait(key: &NativeIpcKey, until: Until, limit: Option<Duration>) -> Result
             let due = pace.due(is_new);
             let until_then = end.map_or(due, |end| end.min(due));
             let now = Instant::now();
-            if end.is_some_and(|end| now >= end) {
+            if end.is_some_and(|end| now >= end) || interrupt::is_wanted() {
                 return Err(timed_out(key, until, limit, &what));
             }
             if now >= due {
@@ -201,7 +202,5 @@ fn concerns(changes: &[Change], key: &NativeIpcKey) -> bool {
 
 fn timed_out(key: &NativeIpcKey, until: Until, limit: Option<Duration>, what: &str) -> Error {
     let limit = limit.unwrap_or(Duration::MAX);
-    Error::new(Op::Wait, ErrorKind::TimedOut)
-        .on(key)
-        .detail(format!("not {until} within {limit:?}: {what}"))
+    interrupt::over(Op::Wait, || format!("not {until} within {limit:?}: {what}")).on(key)
 }

@@ -18,6 +18,8 @@ mod format;
 mod handover;
 #[cfg(target_os = "linux")]
 mod inspect;
+#[cfg(target_os = "linux")]
+mod interrupt;
 mod other_build;
 #[cfg(target_os = "linux")]
 mod placement;

@@ -18,6 +18,7 @@ use crate::backend::backoff::Backoff;
 use crate::backend::target::directory_of;
 use crate::backend::{FsKind, Medium, bytes};
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::interrupt;
 use crate::mapping::Access;
 use crate::sys::file;
 use crate::sys::fork;
@@ -129,6 +130,7 @@ impl Segment {
                 return Ok(Some(now));
             }
             let left = deadline.map_or(limit, |end| end.saturating_duration_since(Instant::now()));
+            let left = interrupt::slice(left);
             if left.is_zero() {
                 return Ok(None);
             }

@@ -24,6 +24,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::backend::backoff::Backoff;
+use crate::interrupt;
 use crate::sys::file::{self, FileId};
 use crate::sys::lease::{self, Hold, Users};
 use crate::sys::process;
@@ -174,7 +175,7 @@ pub(in crate::backend) fn while_resizing<R>(
     let mut backoff = Backoff::new(RESIZE_PATIENCE);
     while !lease::try_lock(fd, Hold::Exclusive, RESIZE, 1)? {
         if !backoff.again() {
-            return Err(io::ErrorKind::TimedOut.into());
+            return Err(interrupt::over_for_system());
         }
     }
     let done = then();

@@ -21,6 +21,7 @@ use crate::backend::file::explain::{Squatted, explain};
 use crate::backend::file::last;
 use crate::backend::{Grant, Owners, Suspect, semaphore_key, semaphore_mode};
 use crate::error::{Op, Result};
+use crate::interrupt;
 use crate::key::NativeIpcKey;
 use crate::mapping::Access;
 use crate::sys::clock;
@@ -171,7 +172,7 @@ impl Semaphore {
             }
             let mapped = self.newest();
             let slot = mapped.slot()?;
-            let left = limit.saturating_sub(begun.elapsed());
+            let left = interrupt::left(limit.saturating_sub(begun.elapsed()));
             if mapped.word().take_within(slot, left.min(SLICE))? {
                 match self.is_right(mapped, Some(slot))? {
                     true => return Ok(Some(mapped.taken(slot))),
@@ -216,7 +217,7 @@ impl Semaphore {
             if self.try_acquire()? {
                 return Ok(true);
             }
-            let left = limit.saturating_sub(begun.elapsed());
+            let left = interrupt::left(limit.saturating_sub(begun.elapsed()));
             if left.is_zero() {
                 return Ok(false);
             }

@@ -16,6 +16,7 @@ use crate::backend::{
     user_name,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::interrupt;
 use crate::key::NativeIpcKey;
 use crate::mapping::Access;
 use crate::sys::memory::Pages;
@@ -79,11 +80,13 @@ fn open_semaphore(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Semaphore> 
 fn lock_for_create(semaphore: &Semaphore, op: Op) -> Result<(Taken, Grant)> {
     match semaphore.lock_within(CREATE_PATIENCE) {
         Ok(Some(taken)) => Ok(taken),
-        Ok(None) => Err(Error::new(op, ErrorKind::TimedOut).detail(format!(
-            "its lock has been held for {} s by {}",
-            CREATE_PATIENCE.as_secs(),
-            crate::backend::name_suspects(&semaphore.suspects().unwrap_or_default()),
-        ))),
+        Ok(None) => Err(interrupt::over(op, || {
+            format!(
+                "its lock has been held for {} s by {}",
+                CREATE_PATIENCE.as_secs(),
+                crate::backend::name_suspects(&semaphore.suspects().unwrap_or_default()),
+            )
+        })),
         Err(error) => Err(Error::os(op, error)),
     }
 }
@@ -379,8 +382,7 @@ impl Segment {
         }
         // Nobody is attached. Who holds the lock now is about to attach or has just left as we
         // have; the former will be the last one then.
-        let taken = semaphore
-            .lock_within(PATIENCE)
+        let taken = interrupt::without(|| semaphore.lock_within(PATIENCE))
             .map_err(|error| Error::os(Op::Detach, error).on(key))?;
         if taken.is_none() {
             return Ok(Detached::Remains);

@@ -16,6 +16,7 @@ use super::key_file::{self, KeyFile};
 use super::presence::Presence;
 use crate::backend::{Grant, Owners, Suspect, semaphore_mode, user_name};
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::interrupt;
 use crate::key::NativeIpcKey;
 use crate::sys::fork;
 use crate::sys::process;
@@ -218,7 +219,7 @@ impl Semaphore {
     pub(crate) fn lock_within(&self, limit: Duration) -> io::Result<Option<(Taken, Grant)>> {
         let begun = Instant::now();
         loop {
-            let left = limit.saturating_sub(begun.elapsed());
+            let left = interrupt::slice(limit.saturating_sub(begun.elapsed()));
             if let Some(taken) = self.lock_once(Some(left.min(SLICE)))? {
                 return Ok(Some(taken));
             }
@@ -288,7 +289,7 @@ impl Semaphore {
     pub(crate) fn acquire_within(&self, limit: Option<Duration>) -> io::Result<bool> {
         let begun = Instant::now();
         loop {
-            let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
+            let left = limit.map(|limit| interrupt::slice(limit.saturating_sub(begun.elapsed())));
             let id = self.set().id;
             match system_v::operate(
                 id,

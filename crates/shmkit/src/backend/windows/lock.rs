@@ -33,6 +33,7 @@ use super::name::beside;
 use super::segment::check_name;
 use crate::backend::{Grant, Owners, Suspect};
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::interrupt;
 use crate::key::NativeIpcKey;
 use crate::mapping::Access;
 use crate::sys::section::{self, Mapping, Window};
@@ -214,7 +215,7 @@ impl Semaphore {
     /// Takes the lock, sleeping at most about `limit`; `None` if it was not to be had.
     pub(crate) fn lock_within(&self, limit: Duration) -> io::Result<Option<(Taken<'_>, Grant)>> {
         let begun = Instant::now();
-        let left = || limit.saturating_sub(begun.elapsed());
+        let left = || interrupt::left(limit.saturating_sub(begun.elapsed()));
         let claim = match self.claim()? {
             Some(claim) => claim,
             None if limit.is_zero() => return Ok(None),
@@ -299,7 +300,16 @@ impl Semaphore {
 
     /// Takes one of the value, sleeping at most about `limit`; `false` if it was not to be had.
     pub(crate) fn acquire_within(&self, limit: Duration) -> io::Result<bool> {
-        object::wait(&self.semaphore, limit)
+        let begun = Instant::now();
+        loop {
+            let slice = interrupt::slice(limit.saturating_sub(begun.elapsed()));
+            if object::wait(&self.semaphore, slice)? {
+                return Ok(true);
+            }
+            if slice.is_zero() {
+                return Ok(false);
+            }
+        }
     }
 
     /// Adds `by` to the value, all or nothing.

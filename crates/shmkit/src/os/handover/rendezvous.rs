@@ -16,6 +16,7 @@ use super::transfer::{Parcel, Peer, receive, send_within};
 use crate::backend::Owners;
 use crate::backend::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::interrupt;
 use crate::segment::Sealed;
 use crate::sys::{file, socket};
 
@@ -145,6 +146,9 @@ impl Rendezvous {
                 Ok(stream) => break stream,
                 Err(error) if is_nobody_there(&error) => {
                     if !backoff.again() {
+                        if interrupt::has_come() {
+                            return Err(Error::new(op, ErrorKind::Interrupted).on(self.shown()));
+                        }
                         return Err(Error::os(op, error)
                             .on(self.shown())
                             .detail("nobody gives anything by that name")
@@ -272,11 +276,20 @@ impl Server {
     /// [`OutOfResources`](ErrorKind::OutOfResources) if this process may have no more descriptors;
     /// [`Os`](ErrorKind::Os).
     pub fn hand_out(&self, limit: Duration) -> Result<Option<Peer>> {
-        let deadline = Instant::now() + limit;
+        let deadline = Instant::now().checked_add(limit);
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if !socket::wait_for_client(&self.listener, left).map_err(|error| self.failed(error))? {
-                return Ok(None);
+            let left = deadline.map_or(limit, |end| end.saturating_duration_since(Instant::now()));
+            let slice = interrupt::slice(left);
+            if !socket::wait_for_client(&self.listener, slice)
+                .map_err(|error| self.failed(error))?
+            {
+                if interrupt::has_come() {
+                    return Err(self.failed(io::ErrorKind::Interrupted.into()));
+                }
+                match slice == left {
+                    true => return Ok(None),
+                    false => continue,
+                }
             }
             let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,

@@ -15,6 +15,8 @@ use rustix::net::{
 };
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
 
+use crate::interrupt;
+
 /// As many descriptors as the kernel takes at once (`SCM_MAX_FD`).
 const MOST: usize = 253;
 
@@ -139,13 +141,13 @@ pub(crate) fn receive(
     }
 }
 
-/// Waits until a socket can be read from (`IN`) or written to.
+/// Waits until a socket can be read from (`IN`) or written to. It may end early: callers try again.
 fn wait(socket: BorrowedFd<'_>, events: PollFlags, deadline: Instant) -> io::Result<()> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    match await_events(socket, events, left)? {
-        true => Ok(()),
-        false => Err(io::ErrorKind::TimedOut.into()),
+    let left = interrupt::slice(deadline.saturating_duration_since(Instant::now()));
+    if left.is_zero() {
+        return Err(interrupt::over_for_system());
     }
+    await_events(socket, events, left).map(drop)
 }
 
 /// Waits for somebody who connects; `false` if nobody did in time.

@@ -1,0 +1,58 @@
+//! Waiting: other threads run meanwhile, and Ctrl+C ends it.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use shmkit::interrupt;
+
+use crate::error::Failure;
+
+/// Runs `act`, which may wait for something of shmkit's, without the GIL.
+///
+/// In the main thread Python's signal handlers run meanwhile, as Python promises; what one of them
+/// raises (`KeyboardInterrupt`) ends the wait, and is the error. What came at the last moment is
+/// dropped then. So what `act` returns must give back, when it is dropped, whatever it stands for.
+pub(crate) fn wait<T: Send>(
+    py: Python<'_>,
+    act: impl FnOnce() -> shmkit::Result<T> + Send,
+) -> PyResult<T> {
+    if !is_main_thread(py)? {
+        return Ok(py.detach(act).map_err(Failure::from)?);
+    }
+    let (ended, raised) = py.detach(|| {
+        let raised = Rc::new(OnceCell::new());
+        let handlers = Rc::clone(&raised);
+        let check = move || Python::attach(|py| raises(py, &handlers));
+        let ended = interrupt::with(check, act);
+        (ended, Rc::into_inner(raised).and_then(OnceCell::into_inner))
+    });
+    match raised {
+        Some(error) => Err(error),
+        None => Ok(ended.map_err(Failure::from)?),
+    }
+}
+
+/// Runs the handlers of signals that have come; whether one of them has raised something.
+fn raises(py: Python<'_>, raised: &OnceCell<PyErr>) -> bool {
+    match py.check_signals() {
+        Ok(()) => false,
+        Err(error) => {
+            // There is nothing in it: nobody asks again after this.
+            let _ = raised.set(error);
+            true
+        }
+    }
+}
+
+/// Only the main thread runs signal handlers. Others need not ask for the GIL, which they may never
+/// get again while the interpreter ends.
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    static THREADING: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let threading =
+        THREADING.get_or_try_init(py, || PyModule::import(py, "threading").map(Bound::unbind))?;
+    let threading = threading.bind(py);
+    let main = threading.call_method0("main_thread")?.getattr("ident")?;
+    main.eq(threading.call_method0("get_ident")?)
+}
