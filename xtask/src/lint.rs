@@ -6,10 +6,17 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::report::Report;
-use crate::run::{cargo, run};
+use crate::run::{cargo, quietly, run};
 
 /// The combinations of the library's features that the other steps do not build.
-const FEATURES: [&str; 3] = ["", "derive", "async"];
+const FEATURES: [&str; 6] = [
+    "",
+    "derive,posix",
+    "async,systemv",
+    "posix",
+    "systemv",
+    "derive,async",
+];
 
 /// Takes all the steps; true if they went well.
 pub(crate) fn lint() -> Result<bool> {
@@ -40,6 +47,9 @@ pub(crate) fn steps(report: &mut Report) {
             check.args(["clippy", "--package", "shmkit", "--no-default-features"]);
             silent(check.args(["--features", features, "--", "--deny", "warnings"]))?;
         }
+        let mut test = cargo();
+        test.args(["test", "--package", "shmkit", "--no-default-features"]);
+        quietly(test.args(["--features", "derive", "--lib", "backend::tests"]))?;
         Ok(format!("{} combinations compile", FEATURES.len()))
     });
     report.step("docs", || {

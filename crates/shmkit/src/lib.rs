@@ -62,6 +62,17 @@
     loom,
     allow(dead_code, rustdoc::broken_intra_doc_links, reason = "see above")
 )]
+// What only a backend needs that is left out is there for the builds that have it.
+#![cfg_attr(
+    partial,
+    allow(
+        clippy::drop_non_drop,
+        dead_code,
+        irrefutable_let_patterns,
+        unused_imports,
+        reason = "see above"
+    )
+)]
 
 // What `derive(ShmSafe)` makes names shmkit as its users do.
 extern crate self as shmkit;

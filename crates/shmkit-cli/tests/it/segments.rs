@@ -50,7 +50,11 @@ fn the_mode_is_set_and_checked() {
 fn sizes_that_cannot_be_are_refused() {
     let key = Key::posix();
     run(&["create", &key.text, "0"]).failed(2, &["the size is 0", "hint: "]);
-    run(&["create", &key.text, "4E"]).failed(2, &["no room", "4 EiB", "/dev/shm", "--shm-size"]);
+    // Where that is more than can be addressed, it is no size at all.
+    if cfg!(target_pointer_width = "64") {
+        let words = ["no room", "4 EiB", "/dev/shm", "--shm-size"];
+        run(&["create", &key.text, "4E"]).failed(2, &words);
+    }
     for wrong in ["-1", "64X", "many", "99999999999999999999"] {
         let said = run(&["create", &key.text, wrong]);
         assert_eq!(said.code, 2, "{said:?}");

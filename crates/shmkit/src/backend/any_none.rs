@@ -27,10 +27,6 @@ pub(crate) enum Semaphore {}
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken<'s>(Infallible, PhantomData<&'s ()>);
 
-pub(crate) fn is_supported(_: KeyType) -> bool {
-    false
-}
-
 pub(crate) fn create(target: &Target, _: &Spec, op: Op) -> Result<(Segment, Option<Semaphore>)> {
     Err(unsupported_target(target, op))
 }

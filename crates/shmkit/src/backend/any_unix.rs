@@ -38,11 +38,6 @@ pub(crate) enum Taken<'s> {
     SystemV(system_v::semaphore::Taken),
 }
 
-/// Whether this system has segments and locks of a type.
-pub(crate) fn is_supported(kind: KeyType) -> bool {
-    matches!(kind, KeyType::PosixRealtime | KeyType::SystemV(_))
-}
-
 /// Makes a segment; an orphan of the name is removed first. A semaphore that was needed for it
 /// comes with it.
 pub(crate) fn create(target: &Target, spec: &Spec, op: Op) -> Result<(Segment, Option<Semaphore>)> {

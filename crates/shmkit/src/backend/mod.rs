@@ -1,46 +1,46 @@
 //! How segments and semaphores come to be, are found, counted and removed: one folder for each
 //! type of key. The key decides at run time; a type that this system lacks is `Unsupported`.
 
-#[cfg(target_os = "linux")]
+#[cfg(any(sys = "linux", sys = "portable"))]
 mod file;
 #[cfg_attr(
-    not(target_os = "linux"),
+    not(sys = "linux"),
     allow(dead_code, reason = "what makes infos is not there")
 )]
 mod info;
-#[cfg(target_os = "linux")]
+#[cfg(sys = "linux")]
 mod kind;
-#[cfg(target_os = "linux")]
+#[cfg(sys = "linux")]
 mod nameless;
-#[cfg(target_os = "linux")]
+#[cfg(any(sys = "linux", sys = "portable"))]
+#[cfg_attr(not(keys = "posix"), path = "posix_none.rs")]
 mod posix;
-#[cfg(target_os = "linux")]
+#[cfg(any(sys = "linux", sys = "portable"))]
+#[cfg_attr(not(keys = "systemv"), path = "system_v_none.rs")]
 mod system_v;
-#[cfg(windows)]
+#[cfg(keys = "windows")]
 mod windows;
 
 // `any` has the types `Segment` and `Semaphore`, which are of one of the types of key that this
 // system has.
-#[cfg(target_os = "linux")]
-#[path = "any_unix.rs"]
-mod any;
-#[cfg(windows)]
-#[path = "any_windows.rs"]
-mod any;
-#[cfg(not(any(target_os = "linux", windows)))]
-#[path = "any_none.rs"]
+#[cfg_attr(any(sys = "linux", sys = "portable"), path = "any_unix.rs")]
+#[cfg_attr(keys = "windows", path = "any_windows.rs")]
+#[cfg_attr(
+    not(any(sys = "linux", sys = "portable", keys = "windows")),
+    path = "any_none.rs"
+)]
 mod any;
 
-#[cfg_attr(windows, path = "survey_windows.rs")]
-#[cfg_attr(not(any(target_os = "linux", windows)), path = "survey_none.rs")]
+#[cfg_attr(keys = "windows", path = "survey_windows.rs")]
+#[cfg_attr(not(any(sys = "linux", keys = "windows")), path = "survey_none.rs")]
 mod survey;
 
-#[cfg_attr(not(target_os = "linux"), path = "leftover_none.rs")]
+#[cfg_attr(not(sys = "linux"), path = "leftover_none.rs")]
 pub(crate) mod leftover;
 
 pub(crate) mod backoff;
 mod fs_kind;
-#[cfg(target_os = "linux")]
+#[cfg(any(sys = "linux", sys = "portable"))]
 mod place_unix;
 mod placement;
 #[cfg_attr(not(unix), allow(dead_code, reason = "nothing is sealed"))]
@@ -49,12 +49,11 @@ mod target;
 
 pub(crate) use any::{
     Presence, Segment, Semaphore, Taken, Ticket, attach, copy_checked, create, create_from,
-    examine_directory, explain, is_supported, name_suspects, remove, remove_file, sweep,
-    temporary_name,
+    examine_directory, explain, name_suspects, remove, remove_file, sweep, temporary_name,
 };
 #[cfg(unix)]
 pub(crate) use any::{adopt, is_of_key, target_of};
-#[cfg(target_os = "linux")]
+#[cfg(any(sys = "linux", sys = "portable"))]
 pub(crate) use any::{semaphore_mode, user_name};
 
 pub(crate) use target::Target;
@@ -76,7 +75,7 @@ pub use info::{
 use crate::error::{Error, ErrorKind, Op};
 use crate::key::{KeyRules, KeyType, NativeIpcKey};
 use crate::mapping::Access;
-#[cfg(target_os = "linux")]
+#[cfg(any(sys = "linux", sys = "portable"))]
 use crate::sys::file::Room;
 
 /// What a new or an attached segment should be like; the public face is `Options`.
@@ -98,7 +97,7 @@ pub(crate) struct Spec {
     pub(crate) capacity: usize,
     /// Whether a new memfd is of reserved huge pages, and of which size.
     #[cfg_attr(
-        not(target_os = "linux"),
+        not(sys = "linux"),
         allow(dead_code, reason = "no memfds, no huge pages")
     )]
     pub(crate) huge: Option<(Option<usize>, Wish)>,
@@ -109,13 +108,13 @@ pub(crate) struct Spec {
     pub(crate) trust: Owners,
     pub(crate) removal: Removal,
     #[cfg_attr(
-        not(target_os = "linux"),
+        not(sys = "linux"),
         expect(dead_code, reason = "no segments, no orphans")
     )]
     pub(crate) orphans: Orphans,
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(any(sys = "linux", sys = "portable"))]
 impl Spec {
     /// How the file behind it must be open. A private copy only reads it.
     fn file_access(&self) -> Access {
@@ -250,14 +249,43 @@ pub(crate) struct Suspect {
     pub(crate) holds: bool,
 }
 
+/// Whether there are segments and locks of a type: this system has them, and shmkit was built with
+/// them.
+pub(crate) fn is_supported(kind: KeyType) -> bool {
+    match kind {
+        KeyType::PosixRealtime => cfg!(keys = "posix"),
+        KeyType::SystemV(_) => cfg!(keys = "systemv"),
+        KeyType::Windows => cfg!(keys = "windows"),
+    }
+}
+
 fn unsupported(key: &NativeIpcKey, op: Op) -> Error {
-    Error::new(op, ErrorKind::Unsupported)
-        .on(key)
-        .detail(format!(
-            "this system has no segments of type {}",
-            key.key_type()
-        ))
-        .hint("the key types that it has are in the platform table of the documentation")
+    let error = Error::new(op, ErrorKind::Unsupported).on(key);
+    let (feature, is_off) = match key.key_type() {
+        KeyType::PosixRealtime => ("posix", cfg!(feature_off = "posix")),
+        KeyType::SystemV(_) => ("systemv", cfg!(feature_off = "systemv")),
+        KeyType::Windows => ("windows", cfg!(feature_off = "windows")),
+    };
+    if is_off {
+        return error
+            .detail(format!(
+                "this program was built without segments of type {}",
+                key.key_type()
+            ))
+            .hint(format!(
+                "turn on the feature `{feature}` of the crate shmkit, which is on by default"
+            ));
+    }
+    let error = error.detail(format!(
+        "this system has no segments of type {}",
+        key.key_type()
+    ));
+    error.hint(match cfg!(named_segments) {
+        true => "the key types that it has are in the platform table of the documentation",
+        false => {
+            "use a memfd or a file, and hand it over by a socket or to a child (`os::handover`)"
+        }
+    })
 }
 
 /// Who has a lock, in a sentence.
@@ -271,10 +299,7 @@ pub(crate) fn name_holder(lock: &Semaphore) -> String {
 }
 
 /// There is nothing to make a segment of.
-#[cfg_attr(
-    not(any(target_os = "linux", windows)),
-    allow(dead_code, reason = "no segments, no contents")
-)]
+#[cfg_attr(sys = "none", allow(dead_code, reason = "no segments, no contents"))]
 fn no_contents(op: Op) -> Error {
     Error::new(op, ErrorKind::InvalidSize)
         .detail("there are no contents: not one byte was read")
@@ -282,10 +307,7 @@ fn no_contents(op: Op) -> Error {
 }
 
 /// What is to be put into a segment could not be read.
-#[cfg_attr(
-    not(any(target_os = "linux", windows)),
-    allow(dead_code, reason = "no segments, no contents")
-)]
+#[cfg_attr(sys = "none", allow(dead_code, reason = "no segments, no contents"))]
 fn unreadable(cause: std::io::Error, op: Op) -> Error {
     Error::os(op, cause)
         .detail("the contents cannot be read")
@@ -310,5 +332,40 @@ pub(crate) fn semaphore_key(segment: &NativeIpcKey) -> NativeIpcKey {
         // Most keys, and no need to look at the environment.
         (None, KeyType::PosixRealtime | KeyType::SystemV(_)) => segment.clone(),
         _ => KeyRules::of_this_process().semaphore_key(segment),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_backend_says_what_to_do() {
+        for (text, feature) in [
+            ("posix:/x", "posix"),
+            ("systemv:/x", "systemv"),
+            ("windows:x", "windows"),
+        ] {
+            let key: NativeIpcKey = text.parse().unwrap();
+            if is_supported(key.key_type()) {
+                continue;
+            }
+            let spec = crate::SharedMemory::options()
+                .size(1)
+                .create(&key)
+                .unwrap_err();
+            assert_eq!(spec.kind(), ErrorKind::Unsupported);
+            let said = spec.to_string();
+            let off = ["posix", "systemv"].contains(&feature) && cfg!(named_segments);
+            assert_eq!(
+                said.contains(&format!("the feature `{feature}`")),
+                off,
+                "{said}"
+            );
+            assert!(
+                off || said.contains("this system has no segments"),
+                "{said}"
+            );
+        }
     }
 }

@@ -1,4 +1,4 @@
 //! What only some systems can do.
 
-#[cfg(target_os = "linux")]
+#[cfg(sys = "linux")]
 pub mod handover;

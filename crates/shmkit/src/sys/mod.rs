@@ -5,27 +5,29 @@ pub(crate) mod machine;
 #[cfg(unix)]
 pub(crate) mod user;
 
-#[cfg(target_os = "linux")]
+#[cfg(any(sys = "linux", sys = "portable"))]
+mod unix;
+#[cfg(any(sys = "linux", sys = "portable"))]
+pub(crate) use unix::*;
+
+#[cfg(sys = "linux")]
 mod linux;
-#[cfg(target_os = "linux")]
+#[cfg(sys = "linux")]
 pub(crate) use linux::*;
 
-#[cfg(windows)]
+#[cfg(sys = "windows")]
 mod windows;
-#[cfg(windows)]
+#[cfg(sys = "windows")]
 pub(crate) use windows::*;
 
-#[cfg(not(any(target_os = "linux", windows)))]
+#[cfg(sys = "none")]
 mod none;
-#[cfg(not(any(target_os = "linux", windows)))]
+#[cfg(sys = "none")]
 pub(crate) use none::*;
 
 /// What happened in a directory that is watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(
-    not(target_os = "linux"),
-    allow(dead_code, reason = "nothing is watched")
-)]
+#[cfg_attr(not(sys = "linux"), allow(dead_code, reason = "nothing is watched"))]
 pub(crate) enum Change {
     /// A file got this name.
     Appeared(std::ffi::OsString),

@@ -1,7 +1,7 @@
 //! The size of segments: growing in place, shrinking, flushing, what they lie on.
 
 use std::fs;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use shmkit::{
@@ -119,10 +119,12 @@ fn role_read_what_grows() {
     let mut size = segment.size();
     let mut times = 0;
     loop {
+        // The low half: not every 32-bit processor can load 8 bytes at once from read-only memory.
         let count = first
-            .atomic_load::<AtomicU64>(0)
+            .atomic_load::<AtomicU32>(0)
             .unwrap()
             .load(Ordering::Acquire);
+        let count = u64::from(count);
         // The counter is raised after the segment has grown.
         if 8 * (count as usize + 1) > size {
             size = segment.wait_for_growth(size, LONG).unwrap();

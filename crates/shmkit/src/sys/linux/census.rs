@@ -15,9 +15,9 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw, sta
 use rustix::io::{Errno, read};
 use rustix::path::DecInt;
 
-use super::file::{FileId, Kind, MEMORY_DIRECTORY, Status};
 use super::maps::{self, Mapping, SystemVName, lines, plain_path};
 use super::process::{FIRST_PID_NAMESPACE, pids};
+use crate::sys::file::{FileId, Kind, MEMORY_DIRECTORY, Status};
 
 /// What processes share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

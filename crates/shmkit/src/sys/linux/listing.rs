@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, StatxFlags, StatxTimestamp};
 
-use super::file::{FileId, Kind, Status};
+use crate::sys::file::{FileId, Kind, Status};
 
 /// The names in a directory with their inodes, in no order; `.` and `..` are not among them.
 pub(crate) fn names_in(directory: impl AsRef<Path>) -> io::Result<Vec<(OsString, u64)>> {

@@ -2,7 +2,7 @@
 
 use std::io::BufRead as _;
 
-use super::file::FileId;
+use crate::sys::file::FileId;
 
 /// What the kernel puts after the path of a file that has no name any more.
 pub(crate) const DELETED: &[u8] = b" (deleted)";

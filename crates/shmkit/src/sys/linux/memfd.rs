@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, MemfdFlags, Mode, SealFlags};
 use rustix::io::Errno;
 
-use super::file::{self, EPHEMERAL, MEMORY_DIRECTORY, Newborn};
 use crate::atomic::fault_point;
 use crate::mapping::Access;
+use crate::sys::file::{self, EPHEMERAL, MEMORY_DIRECTORY, Newborn};
 
 /// Makes an empty one, called `name` in `/proc`, that takes seals and that nobody can execute.
 ///

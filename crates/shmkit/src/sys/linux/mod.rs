@@ -1,12 +1,8 @@
 //! Linux: files in `/dev/shm`, leases and open-file-description locks, System V objects, futexes.
 
-pub(crate) mod attachment;
 pub(crate) mod census;
-pub(crate) mod checked;
 pub(crate) mod clock;
 pub(crate) mod directory_watch;
-pub(crate) mod file;
-pub(crate) mod fork;
 #[allow(
     dead_code,
     reason = "where the layout of `sem_t` is the C library's secret, it does the sleeping"
@@ -17,7 +13,6 @@ pub(crate) mod lease;
 pub(crate) mod listing;
 pub(crate) mod maps;
 pub(crate) mod memfd;
-pub(crate) mod memory;
 pub(crate) mod page_cache;
 pub(crate) mod peek;
 pub(crate) mod placement;
@@ -25,7 +20,6 @@ pub(crate) mod process;
 #[allow(dead_code, reason = "for where that layout is the C library's secret")]
 pub(crate) mod semaphore_image;
 pub(crate) mod socket;
-pub(crate) mod system_v;
 pub(crate) mod volume;
 pub(crate) mod waiting;
 pub(crate) mod watch;

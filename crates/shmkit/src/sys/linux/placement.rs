@@ -7,7 +7,7 @@ use std::io;
 use rustix::io::Errno;
 use rustix::mm::{self, Advice};
 
-use super::memory::Pages;
+use crate::sys::memory::Pages;
 
 impl Pages<'_> {
     /// Gives the kernel a hint. None of those used here changes a byte.

@@ -4,9 +4,9 @@
 use std::fs;
 use std::io::{self, Read as _};
 
-use super::file::FileId;
 use super::maps::{Mapping, lines};
 use crate::mapping::Access;
+use crate::sys::file::FileId;
 
 /// A process that has a file open or mapped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn one_look_finds_who_has_what() {
         // Every program has its own file mapped.
-        let status = super::super::file::status_of_path("/proc/self/exe").unwrap();
+        let status = crate::sys::file::status_of_path("/proc/self/exe").unwrap();
         let me = std::process::id();
         let holders = holders_of(status.id).unwrap().found;
         let this = holders.iter().find(|holder| holder.pid == me).unwrap();

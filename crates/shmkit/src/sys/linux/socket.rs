@@ -13,7 +13,6 @@ use rustix::net::{
     self, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketType,
 };
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
 
 use crate::interrupt;
 
@@ -170,7 +169,9 @@ fn await_events(fd: BorrowedFd<'_>, events: PollFlags, limit: Duration) -> io::R
 }
 
 /// Takes a descriptor of another process, as a debugger might.
+#[cfg(not(target_os = "android"))]
 pub(crate) fn steal(pid: u32, number: RawFd) -> io::Result<OwnedFd> {
+    use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
     let pid = i32::try_from(pid)
         .ok()
         .and_then(Pid::from_raw)
@@ -179,6 +180,12 @@ pub(crate) fn steal(pid: u32, number: RawFd) -> io::Result<OwnedFd> {
     let fd = rustix::process::pidfd_getfd(&process, number, PidfdGetfdFlags::empty())?;
     rustix::io::fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
     Ok(fd)
+}
+
+/// Android ends a program that tries.
+#[cfg(target_os = "android")]
+pub(crate) fn steal(_: u32, _: RawFd) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Lets a descriptor through exec. Only a system call, for a child between fork and exec.

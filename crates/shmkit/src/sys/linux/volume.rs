@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rustix::fs::{self, StatFs};
 
-use super::file::Status;
-use super::memory::page_size;
+use crate::sys::file::Status;
+use crate::sys::memory::page_size;
 
 /// What statfs(2) says, in the few words that are needed here.
 #[derive(Debug, Clone, Copy)]

@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use super::file::FileId;
 use super::maps::{Mapping, lines};
+use crate::sys::file::FileId;
 
 /// How many threads of a process sleep on a futex that lies in its mapping of a file.
 pub(crate) fn on_futex_in(pid: u32, file: FileId) -> usize {

@@ -78,7 +78,7 @@ mod tests {
     fn this_process_is_known() {
         let before = SystemTime::now();
         let who = who(std::process::id());
-        assert_eq!(who.user, Some(super::super::file::user()));
+        assert_eq!(who.user, Some(crate::sys::file::user()));
         assert!(who.began.unwrap() <= before + Duration::from_secs(1));
         assert!(who.pid_namespace.is_some());
         assert_eq!(super::who(u32::MAX), Who::default());

@@ -29,6 +29,7 @@ use std::sync::{
 };
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::FdFlags;
 
 use super::attachment;
 use super::memory::{self, Pages, Window};
@@ -281,10 +282,12 @@ impl Record {
             // SAFETY: the range is this user's shared mapping of the same window.
             false => unsafe { memory::replace(spare.as_fd(), self.at, &self.window) },
         };
-        // SAFETY: takes two descriptor numbers that are open and a flag; the number of `self.fd`
-        // stays valid throughout, only its description changes.
-        let moved = unsafe { libc::dup3(spare.as_raw_fd(), self.fd.as_raw_fd(), libc::O_CLOEXEC) };
-        if mapped.is_err() || moved == -1 {
+        // SAFETY: takes two descriptor numbers that are open; the number of `self.fd` stays valid
+        // throughout, only its description changes.
+        let moved = unsafe { libc::dup2(spare.as_raw_fd(), self.fd.as_raw_fd()) };
+        // Nobody else runs in the child who could start a program in between.
+        let marked = rustix::io::fcntl_setfd(&self.fd, FdFlags::CLOEXEC);
+        if mapped.is_err() || moved == -1 || marked.is_err() {
             self.blind.store(true, Ordering::Relaxed);
         }
     }

@@ -96,11 +96,11 @@ impl Pages<'_> {
         }
     }
 
-    pub(super) fn start(self) -> *mut c_void {
+    pub(in crate::sys) fn start(self) -> *mut c_void {
         self.at.as_ptr().cast()
     }
 
-    pub(super) fn len(self) -> usize {
+    pub(in crate::sys) fn len(self) -> usize {
         self.len
     }
 

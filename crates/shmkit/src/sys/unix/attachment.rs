@@ -10,9 +10,9 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use super::fork;
 pub(crate) use super::fork::Ledger;
-use super::lease::{self, Hold};
-use super::process::{self, Holder};
 use crate::mapping::Access;
+use crate::sys::lease::{self, Hold};
+use crate::sys::process::{self, Holder};
 
 /// The byte of lease 0, which is no lease.
 const LEASES: u64 = 1 << 33;

@@ -67,7 +67,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(mode: u32) -> Self {
+    pub(in crate::sys) fn of(mode: u32) -> Self {
         match FileType::from_raw_mode(mode) {
             FileType::RegularFile => Self::Regular,
             FileType::Directory => Self::Directory,
@@ -266,7 +266,7 @@ impl Newborn {
 /// namespaces.
 pub(crate) fn unique_number() -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
-    let (process, time) = (std::process::id(), super::clock::tick());
+    let (process, time) = (std::process::id(), crate::sys::clock::tick());
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     format!("{process}-{time:x}-{count}")
 }
@@ -381,8 +381,13 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
 
 /// Whether this user may make files in a directory.
 pub(crate) fn may_write_in(directory: &Path) -> io::Result<()> {
+    // On Android they are the same.
+    #[cfg(target_os = "android")]
+    const EFFECTIVE: AtFlags = AtFlags::empty();
+    #[cfg(not(target_os = "android"))]
+    const EFFECTIVE: AtFlags = AtFlags::EACCESS;
     let access = fs::Access::WRITE_OK | fs::Access::EXEC_OK;
-    Ok(fs::accessat(CWD, directory, access, AtFlags::EACCESS)?)
+    Ok(fs::accessat(CWD, directory, access, EFFECTIVE)?)
 }
 
 /// Room in a file system, in bytes.
