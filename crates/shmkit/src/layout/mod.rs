@@ -23,7 +23,10 @@ mod text;
 
 pub use descriptor::{Field, Kind, Layout, Role, Variant};
 pub use scalar::Scalar;
-pub use schema::{Difference, Differences, Leaf, Leaves, Primitive, Schema, SchemaError, Value};
+pub use schema::{
+    Difference, Differences, Field as SchemaField, Leaf, Leaves, Primitive, Schema, SchemaError,
+    Shape, Value, Variant as SchemaVariant,
+};
 #[cfg(feature = "derive")]
 pub use shmkit_derive::ShmSafe;
 

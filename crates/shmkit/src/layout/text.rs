@@ -22,6 +22,13 @@ pub(super) const fn hash(layout: &Layout) -> u64 {
     sink.hash
 }
 
+/// The hash of a text that is there already.
+pub(super) fn hash_of(text: &str) -> u64 {
+    text.bytes().fold(FNV_OFFSET, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
+    })
+}
+
 pub(super) const fn len(layout: &Layout) -> usize {
     let mut sink = Sink::new(None);
     sink.layout(layout, 0);

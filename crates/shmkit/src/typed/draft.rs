@@ -5,91 +5,54 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use super::header::{self, Geometry, Header};
+use super::begun::Begun;
+use super::outline::Outline;
 use super::{Location, Shared};
 use crate::atomic::fault_point;
-use crate::backend::Origin;
-use crate::error::{Error, ErrorKind, Op, Result};
-use crate::interrupt;
+use crate::error::{Op, Result};
 use crate::layout::ShmSafe;
-use crate::lease;
 use crate::mapping::Mode;
 use crate::segment::{Options, SharedMemory};
-use crate::sync::{Limit, LockHolder, Once, Undone};
-use crate::sys::attachment::{self, Ledger};
+use crate::sync::Limit;
 
 /// A segment with a sound header for a `T`, which may not be initialised yet.
 pub(super) struct Draft<T> {
-    segment: SharedMemory,
-    value: NonNull<T>,
+    begun: Begun,
+    _of: PhantomData<T>,
 }
 
 impl<T: ShmSafe> Draft<T> {
     pub(super) fn create(options: &Options, location: &Location<'_>) -> Result<Self> {
-        let segment = location.create(&Self::headed(options)?)?;
-        Self::of(segment, Op::Create)
+        let outline = Outline::from(T::LAYOUT);
+        Begun::create(options, location, &outline).map(Self::new)
     }
 
     pub(super) fn open_or_create(options: &Options, location: &Location<'_>) -> Result<Self> {
-        let segment = location.create_or_attach(&Self::headed(options)?)?;
-        Self::of(segment, Op::CreateOrAttach)
-    }
-
-    /// The options with a size and a header for a `T`.
-    fn headed(options: &Options) -> Result<Options> {
-        let geometry = Geometry::of(T::LAYOUT).ok_or_else(|| {
-            Error::new(Op::Create, ErrorKind::InvalidSize).detail("no address space is so large")
-        })?;
-        Ok(options.headed(geometry.total_size, header::new(T::LAYOUT, geometry)))
+        let outline = Outline::from(T::LAYOUT);
+        Begun::open_or_create(options, location, &outline).map(Self::new)
     }
 
     /// Checks the header, and makes known what the segment keeps for its users.
     pub(super) fn of(segment: SharedMemory, op: Op) -> Result<Self> {
-        let header = Header::read(segment.view())
-            .and_then(|header| header.check(T::LAYOUT).map(|()| header))
-            .map_err(|defect| header::refuse(defect, op).on(segment.name()))?;
-        let base = segment.view().as_ptr().cast_mut();
-        let align = header::LINE.max(T::LAYOUT.align() as usize);
-        if !base.addr().is_multiple_of(align) {
-            return Err(Error::new(op, ErrorKind::OutOfBounds)
-                .on(segment.name())
-                .detail(format!(
-                    "it begins at an address that is no multiple of {align}"
-                ))
-                .hint("attach the whole of it, or a range that begins at the start of a page"));
-        }
-        let ledger = Ledger {
-            counter: header::COUNTER,
-            roster: header::ROSTER,
-            name: segment.name(),
-        };
-        attachment::set_ledger(base.expose_provenance(), ledger);
-        // SAFETY: the header lies inside the segment, as `read` saw.
-        let value = unsafe { base.add(header.header_len) };
-        let value = NonNull::new(value.cast()).expect("nothing is mapped at address 0");
-        Ok(Self { segment, value })
+        Begun::of(segment, op, &Outline::from(T::LAYOUT)).map(Self::new)
     }
 
-    fn once(&self) -> &Once {
-        let base = self.segment.view().as_ptr();
-        // SAFETY: inside the header, which is inside the segment.
-        let once = unsafe { base.add(header::READY) };
-        // SAFETY: a `Once` is two words that all users treat as atomics; it is aligned, as the
-        // segment is, and stays mapped while the segment is borrowed.
-        unsafe { &*once.cast() }
+    /// Of one that was begun with the layout of `T`.
+    const fn new(begun: Begun) -> Self {
+        let _of = PhantomData;
+        Self { begun, _of }
     }
 
-    /// Whether the segment is new: the value's bytes are zeros, and it is this process's turn.
-    fn is_made_here(&self) -> bool {
-        matches!(self.segment.origin(), Origin::Created | Origin::Reclaimed)
+    const fn place(&self) -> NonNull<T> {
+        self.begun.value.cast()
     }
 
     /// # Safety
-    /// As for [`Shared::create_with`].
+    /// As for [`Shared::create_with`], and there is a value.
     unsafe fn finish<A: Mode>(self) -> Shared<T, A> {
         Shared {
-            segment: self.segment,
-            value: self.value,
+            value: self.place(),
+            segment: self.begun.segment,
             _access: PhantomData,
         }
     }
@@ -103,7 +66,7 @@ impl<T: ShmSafe> Draft<T> {
         patience: Duration,
         make: impl FnOnce() -> Result<T, E>,
     ) -> Result<Result<Shared<T>, E>> {
-        let place = self.value;
+        let place = self.place();
         let write = || {
             let value = make()?;
             fault_point();
@@ -111,8 +74,9 @@ impl<T: ShmSafe> Draft<T> {
             unsafe { place.write(value) };
             Ok(())
         };
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.initialize_by(patience, write) }
+        let done = self.begun.initialize_by(patience, write)?;
+        // SAFETY: initialised, and the caller vouches for the others.
+        Ok(done.map(|()| unsafe { self.finish() }))
     }
 
     /// Lets `fill` make a value of zeros, unless somebody else has made one.
@@ -124,8 +88,8 @@ impl<T: ShmSafe> Draft<T> {
         patience: Duration,
         fill: impl FnOnce(&mut T) -> Result<(), E>,
     ) -> Result<Result<Shared<T>, E>> {
-        let mut place = self.value;
-        let is_zeros = self.is_made_here();
+        let mut place = self.place();
+        let is_zeros = self.begun.is_made_here();
         let write = || {
             if !is_zeros {
                 // Somebody else has begun, and died or failed half-way.
@@ -137,26 +101,7 @@ impl<T: ShmSafe> Draft<T> {
             // before it is initialised.
             fill(unsafe { place.as_mut() })
         };
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.initialize_by(patience, write) }
-    }
-
-    /// Has `write` put the value there, unless somebody else has done so; waits for one who is at it.
-    ///
-    /// # Safety
-    /// As for [`Shared::create_with`], and if `write` succeeds there is a value.
-    unsafe fn initialize_by<E>(
-        self,
-        patience: Duration,
-        write: impl FnOnce() -> Result<(), E>,
-    ) -> Result<Result<Shared<T>, E>> {
-        let done = match self.is_made_here() {
-            true => {
-                lease::introduce(self.value.addr().get());
-                self.once().go_on(write)?
-            }
-            false => self.once().try_call_timeout(patience, write)?,
-        };
+        let done = self.begun.initialize_by(patience, write)?;
         // SAFETY: initialised, and the caller vouches for the others.
         Ok(done.map(|()| unsafe { self.finish() }))
     }
@@ -167,21 +112,8 @@ impl<T: ShmSafe> Draft<T> {
         self,
         limit: Limit,
     ) -> Result<Shared<T, A>> {
-        match self.once().wait_until_done(limit) {
-            // SAFETY: initialised, and the caller vouches for the others.
-            Ok(()) => Ok(unsafe { self.finish() }),
-            Err(Undone::Abandoned) => Err(Error::new(Op::Attach, ErrorKind::BadHeader)
-                .on(self.segment.name())
-                .detail("it was never initialised: whoever made it died, or failed")
-                .hint("open it with `open_or_init`, or remove it")),
-            Err(Undone::Busy(holder)) => Err(busy(&self.segment, &holder)),
-        }
+        self.begun.wait_until_initialized(limit)?;
+        // SAFETY: initialised, and the caller vouches for the others.
+        Ok(unsafe { self.finish() })
     }
-}
-
-fn busy(segment: &SharedMemory, holder: &LockHolder) -> Error {
-    interrupt::over(Op::Attach, || {
-        format!("it is not initialised yet; at it is {holder}")
-    })
-    .on(segment.name())
 }

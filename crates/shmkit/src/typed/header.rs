@@ -9,9 +9,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::outline::Outline;
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::layout::Schema;
 use crate::layout::mark::{self, MAGIC};
-use crate::layout::{Layout, Schema};
 use crate::lease::roster;
 use crate::mapping::{Ro, View};
 use crate::sync::Once;
@@ -76,10 +77,10 @@ pub(super) struct Geometry {
 
 impl Geometry {
     /// `None` if no address space is large enough.
-    pub(super) fn of(layout: &Layout) -> Option<Self> {
-        let align = (LINE as u64).max(layout.align().into());
-        let header_len = ((LAYOUT + layout.text_len()) as u64).next_multiple_of(align);
-        let total_size = header_len.checked_add(layout.size())?;
+    pub(super) fn of(outline: &Outline) -> Option<Self> {
+        let align = (LINE as u64).max(outline.align.into());
+        let header_len = ((LAYOUT + outline.text.len()) as u64).next_multiple_of(align);
+        let total_size = header_len.checked_add(outline.size)?;
         Some(Self {
             header_len: header_len.try_into().ok()?,
             total_size: usize::try_from(total_size)
@@ -91,29 +92,29 @@ impl Geometry {
 
 /// The bytes with which a new segment for such a value begins: its creator, who has the first
 /// lease, is initialising it.
-pub(super) fn new(layout: &Layout, geometry: Geometry) -> Vec<u8> {
+pub(super) fn new(outline: &Outline, geometry: Geometry) -> Vec<u8> {
     let me = identity();
     let fixed = Fixed {
         magic: MAGIC,
         format: FORMAT.into(),
         header_len: (geometry.header_len as u32).into(),
         total_size: (geometry.total_size as u64).into(),
-        layout_hash: layout.hash().into(),
-        value_size: layout.size().into(),
-        value_align: layout.align().into(),
-        layout_len: (layout.text_len() as u32).into(),
+        layout_hash: outline.hash.into(),
+        value_size: outline.size.into(),
+        value_align: outline.align.into(),
+        layout_len: (outline.text.len() as u32).into(),
         creator_pid: me.pid.into(),
         reserved: 0.into(),
         creator_namespace: me.namespace.into(),
         created: roster::now().into(),
         creator_program: mark::cut(&me.program),
-        type_name: mark::cut(layout.name().unwrap_or_default()),
+        type_name: mark::cut(&outline.name),
     };
-    let mut head = vec![0; LAYOUT + layout.text_len()];
+    let mut head = vec![0; LAYOUT + outline.text.len()];
     head[..READY].copy_from_slice(fixed.as_bytes());
     head[READY..][..4].copy_from_slice(&Once::begun_by(attachment::FIRST).to_le_bytes());
     head[COUNTER..][..4].copy_from_slice(&attachment::FIRST.to_le_bytes());
-    layout.write_text(&mut head[LAYOUT..]);
+    head[LAYOUT..].copy_from_slice(outline.text.as_bytes());
     head
 }
 
@@ -192,14 +193,14 @@ impl Header {
     }
 
     /// Whether the segment holds a value of this layout; if not, what differs.
-    pub(super) fn check(&self, layout: &Layout) -> Result<(), Defect> {
-        let is_same = self.layout_hash == layout.hash()
-            && self.value_size as u64 == layout.size()
-            && self.value_align == layout.align()
-            && self.header_len.is_multiple_of(layout.align() as usize);
-        match is_same && self.layout == layout.text() {
+    pub(super) fn check(&self, wanted: &Outline) -> Result<(), Defect> {
+        let is_same = self.layout_hash == wanted.hash
+            && self.value_size as u64 == wanted.size
+            && self.value_align == wanted.align
+            && self.header_len.is_multiple_of(wanted.align as usize);
+        match is_same && self.layout == wanted.text {
             true => Ok(()),
-            false => Err(difference(layout, &self.layout)),
+            false => Err(difference(&wanted.text, &self.layout)),
         }
     }
 }
@@ -211,8 +212,8 @@ fn bounded(number: u64, most: usize) -> Option<usize> {
 }
 
 /// What differs between a layout and what a segment says of its own, in words.
-fn difference(wanted: &Layout, found: &str) -> Defect {
-    let schemas = (Schema::parse(&wanted.text()), Schema::parse(found));
+fn difference(wanted: &str, found: &str) -> Defect {
+    let schemas = (Schema::parse(wanted), Schema::parse(found));
     let (Ok(wanted), Ok(found)) = schemas else {
         return "it holds another type, which it does not describe".to_owned();
     };

@@ -1,16 +1,19 @@
 //! Segments that hold a value of a type, and building blocks for such types.
 //!
-//! [`Shared`] is the segment. [`ArrayVec`], [`ArrayString`] and [`RingBuffer`] are `Vec`, `String`
+//! [`Shared`] is the segment; [`Dynamic`] is one whose type no compiler has seen. [`ArrayVec`], [`ArrayString`] and [`RingBuffer`] are `Vec`, `String`
 //! and `VecDeque` with a fixed capacity: they may lie in a segment, where what holds a pointer may
 //! not. They are for use by one at a time, so put them into a lock of [`sync`](crate::sync).
 
 mod array_string;
 mod array_vec;
+mod begun;
 mod description;
 mod draft;
+mod dynamic;
 mod header;
 mod in_place;
 mod location;
+mod outline;
 mod ring;
 mod shared;
 
@@ -22,6 +25,7 @@ pub use crate::layout::ShmSafe;
 pub use array_string::ArrayString;
 pub use array_vec::ArrayVec;
 pub use description::{Description, LockState};
+pub use dynamic::Dynamic;
 pub use location::Location;
 pub use ring::RingBuffer;
 pub use shared::Shared;

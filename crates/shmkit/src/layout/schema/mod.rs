@@ -2,11 +2,16 @@
 //!
 //! The text was written by another process, so it is input: whatever is in it, reading it ends
 //! soon and with a value or an error.
+//!
+//! Programs without Rust's types make one at run time, and compare it just so.
 
+mod build;
 mod decode;
 mod diff;
+mod known;
 mod parse;
 mod primitives;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +21,7 @@ pub use decode::{Leaf, Leaves, Value};
 pub use diff::{Difference, Differences};
 pub use parse::SchemaError;
 pub use primitives::Primitive;
+pub use shape::Shape;
 
 use super::{Kind, Layout, Role, Scalar, ShmSafe};
 
@@ -70,14 +76,16 @@ enum Node {
     },
 }
 
+/// A variant of an enum in a [`Schema`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Variant {
+pub struct Variant {
     name: String,
     value: i64,
 }
 
+/// A field in a [`Schema`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Field {
+pub struct Field {
     name: String,
     offset: u64,
     schema: Schema,
@@ -152,7 +160,7 @@ impl Schema {
         Leaves::new(self, bytes)
     }
 
-    const fn scalar(scalar: Scalar, node: Node) -> Self {
+    const fn whole(scalar: Scalar, node: Node) -> Self {
         Self {
             size: scalar.size(),
             align: scalar.size() as u32,

@@ -1,25 +1,41 @@
 //! From text to schema. Each rule of the grammar in `docs/FORMAT.md` is a function.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::super::descriptor::MAX_ALIGN;
 use super::super::text::{MAX_DEPTH, MAX_LEN, MAX_NAME};
 use super::{Field, Node, Role, Scalar, Schema, Variant};
 
-/// Why a text is not the text of a layout.
+/// Why a text is not the text of a layout, or a layout cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaError {
-    at: usize,
-    what: &'static str,
+    /// Where in the text, if there is one.
+    at: Option<usize>,
+    what: Cow<'static, str>,
+}
+
+impl SchemaError {
+    /// Of a layout that is being made.
+    pub(super) fn new(what: impl Into<Cow<'static, str>>) -> Self {
+        let what = what.into();
+        Self { at: None, what }
+    }
+
+    const fn at(at: usize, what: &'static str) -> Self {
+        Self {
+            at: Some(at),
+            what: Cow::Borrowed(what),
+        }
+    }
 }
 
 impl fmt::Display for SchemaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the layout's text is wrong at byte {}: {}",
-            self.at, self.what
-        )
+        match self.at {
+            Some(at) => write!(f, "the layout's text is wrong at byte {at}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
     }
 }
 
@@ -66,22 +82,19 @@ impl<'a> Parser<'a> {
         if word == "atomic" {
             self.expect(" ", "expected a space")?;
             let scalar = self.scalar()?;
-            return Ok(Schema::scalar(scalar, Node::Atomic(scalar)));
+            return Ok(Schema::whole(scalar, Node::Atomic(scalar)));
         }
         if let Some(role) = Role::named(word) {
             return self.composite(role, depth);
         }
         self.at -= word.len();
         let scalar = self.scalar()?;
-        Ok(Schema::scalar(scalar, Node::Scalar(scalar)))
+        Ok(Schema::whole(scalar, Node::Scalar(scalar)))
     }
 
     fn scalar(&mut self) -> Result<Scalar> {
         let at = self.at;
-        Scalar::named(self.word()?).ok_or(SchemaError {
-            at,
-            what: "there is no such type",
-        })
+        Scalar::named(self.word()?).ok_or(SchemaError::at(at, "there is no such type"))
     }
 
     fn array(&mut self, depth: usize) -> Result<Schema> {
@@ -124,7 +137,7 @@ impl<'a> Parser<'a> {
             repr,
             variants,
         };
-        Ok(Schema::scalar(repr, node))
+        Ok(Schema::whole(repr, node))
     }
 
     fn composite(&mut self, role: Role, depth: usize) -> Result<Schema> {
@@ -247,7 +260,7 @@ impl<'a> Parser<'a> {
     }
 
     const fn error(&self, what: &'static str) -> SchemaError {
-        SchemaError { at: self.at, what }
+        SchemaError::at(self.at, what)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Typed segments: one initialiser among all who race, whatever dies; and headers that are wrong.
 
 mod birth;
+mod dynamic;
 mod golden;
 mod hostile;
 mod in_place;

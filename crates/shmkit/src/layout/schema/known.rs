@@ -1,0 +1,180 @@
+//! The layouts of the primitives and the collections, made at run time. `docs/FORMAT.md` has the
+//! tables; a test compares each with what the compiler makes of the type.
+
+use super::{Node, Role, Scalar, Schema, SchemaError};
+
+type Result<T> = std::result::Result<T, SchemaError>;
+
+const WORD: Schema = Schema::atomic(Scalar::U32);
+const LONG: Schema = Schema::atomic(Scalar::U64);
+const U32: Schema = Schema::scalar(Scalar::U32);
+
+/// How many lines of slots a [`RwLock`](crate::sync::RwLock) has unless it is said.
+const USUAL_LINES: u64 = 4;
+
+impl Schema {
+    /// A [`Mutex`](crate::sync::Mutex) around `data`.
+    ///
+    /// # Errors
+    /// If it would be too large, or nested too deep.
+    pub fn mutex(data: Self) -> Result<Self> {
+        let fields = [
+            ("word", WORD),
+            ("blamed", WORD),
+            ("since", LONG),
+            ("data", data),
+        ];
+        Self::ours(Role::Sync, "Mutex", 8, fields)
+    }
+
+    /// A [`RecursiveMutex`](crate::sync::RecursiveMutex) around `data`.
+    ///
+    /// # Errors
+    /// If it would be too large, or nested too deep.
+    pub fn recursive_mutex(data: Self) -> Result<Self> {
+        let fields = [
+            ("word", WORD),
+            ("blamed", WORD),
+            ("since", LONG),
+            ("owner", LONG),
+            ("depth", WORD),
+            ("reserved", WORD),
+            ("data", data),
+        ];
+        Self::ours(Role::Sync, "RecursiveMutex", 8, fields)
+    }
+
+    /// A [`RwLock`](crate::sync::RwLock) around `data`, with the usual number of slots.
+    ///
+    /// # Errors
+    /// If it would be too large, or nested too deep.
+    pub fn rw_lock(data: Self) -> Result<Self> {
+        let slots = Self::array(Self::array(LONG, 8)?, USUAL_LINES)?;
+        let fields = [
+            ("word", WORD),
+            ("blamed", WORD),
+            ("since", LONG),
+            ("inside", WORD),
+            ("reserved", WORD),
+            ("left", WORD),
+            ("awaited", WORD),
+            ("slots", slots),
+            ("data", data),
+        ];
+        Self::ours(Role::Sync, "RwLock", 8, fields)
+    }
+
+    /// A [`OnceCell`](crate::sync::OnceCell) for a value of this layout.
+    ///
+    /// # Errors
+    /// If it would be too large, or nested too deep.
+    pub fn once_cell(value: Self) -> Result<Self> {
+        let once = Self::ours(Role::Sync, "Once", 8, [("word", WORD), ("reserved", WORD)])?;
+        Self::ours(
+            Role::Sync,
+            "OnceCell",
+            8,
+            [("once", once), ("value", value)],
+        )
+    }
+
+    /// An [`ArrayVec`](crate::typed::ArrayVec) of up to `capacity` elements.
+    ///
+    /// # Errors
+    /// If it would be too large, or nested too deep.
+    pub fn array_vec(element: Self, capacity: u32) -> Result<Self> {
+        let items = items(element, capacity)?;
+        // `items` begin at byte 8 at least, whatever they are.
+        let mut list = Self::ours(
+            Role::List,
+            "ArrayVec",
+            8,
+            [("len", U32), ("gap", U32), ("items", items)],
+        )?;
+        if let Node::Composite { fields, .. } = &mut list.node {
+            fields.remove(1);
+        }
+        Ok(list)
+    }
+
+    /// An [`ArrayString`](crate::typed::ArrayString) of up to `capacity` bytes.
+    ///
+    /// # Errors
+    /// If it would be too large.
+    pub fn array_string(capacity: u32) -> Result<Self> {
+        let bytes = items(Self::scalar(Scalar::U8), capacity)?;
+        Self::ours(
+            Role::Text,
+            "ArrayString",
+            4,
+            [("len", U32), ("bytes", bytes)],
+        )
+    }
+
+    /// A [`RingBuffer`](crate::typed::RingBuffer) of up to `capacity` elements.
+    ///
+    /// # Errors
+    /// If it would be too large, or nested too deep.
+    pub fn ring_buffer(element: Self, capacity: u32) -> Result<Self> {
+        let items = items(element, capacity)?;
+        let fields = [("head", U32), ("len", U32), ("items", items)];
+        Self::ours(Role::Ring, "RingBuffer", 8, fields)
+    }
+}
+
+fn items(element: Schema, capacity: u32) -> Result<Schema> {
+    Schema::array(element, capacity.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::ShmSafe;
+    use crate::sync::{Mutex, OnceCell, RecursiveMutex, RwLock};
+    use crate::typed::{ArrayString, ArrayVec, RingBuffer};
+
+    fn is_the_compilers<T: ShmSafe>(made: Result<Schema>) {
+        let made = made.unwrap();
+        assert_eq!(made.text(), T::LAYOUT.text());
+        assert_eq!(made.hash(), T::LAYOUT_HASH);
+        assert_eq!(made, Schema::of::<T>());
+    }
+
+    macro_rules! around {
+        ($($data:ty),*) => {$(
+            let data = || Schema::of::<$data>();
+            is_the_compilers::<Mutex<$data>>(Schema::mutex(data()));
+            is_the_compilers::<RecursiveMutex<$data>>(Schema::recursive_mutex(data()));
+            is_the_compilers::<RwLock<$data>>(Schema::rw_lock(data()));
+            is_the_compilers::<OnceCell<$data>>(Schema::once_cell(data()));
+            is_the_compilers::<ArrayVec<$data, 3>>(Schema::array_vec(data(), 3));
+            is_the_compilers::<RingBuffer<$data, 5>>(Schema::ring_buffer(data(), 5));
+        )*};
+    }
+
+    #[derive(ShmSafe, Clone, Copy)]
+    #[repr(C, align(64))]
+    struct Strict([u8; 64]);
+
+    #[test]
+    fn ours_are_made_as_the_compiler_makes_them() {
+        around!((), u8, u16, [u8; 3], u32, f64, [u64; 9], Strict);
+        is_the_compilers::<ArrayString<0>>(Schema::array_string(0));
+        is_the_compilers::<ArrayString<5>>(Schema::array_string(5));
+        is_the_compilers::<Mutex<ArrayString<28>>>(Schema::mutex(Schema::of::<ArrayString<28>>()));
+    }
+
+    #[test]
+    fn what_no_memory_has_room_for_is_refused() {
+        let most = || Schema::array(Schema::scalar(Scalar::U8), u64::MAX).unwrap();
+        for made in [
+            Schema::mutex(most()),
+            Schema::rw_lock(most()),
+            Schema::array(most(), 2),
+            Schema::array_vec(most(), 2),
+        ] {
+            let error = made.unwrap_err().to_string();
+            assert!(error.contains("larger than any memory"), "{error}");
+        }
+    }
+}
