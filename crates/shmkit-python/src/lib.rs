@@ -7,6 +7,7 @@ mod buffer;
 mod error;
 mod key;
 mod segment;
+mod shared_memory;
 mod wait;
 
 use pyo3::pymodule;
@@ -16,4 +17,6 @@ use pyo3::pymodule;
 mod _shmkit {
     #[pymodule_export]
     use super::segment::SharedMemory;
+    #[pymodule_export]
+    use super::shared_memory::{Block, unlink, unlink_unused};
 }

@@ -117,15 +117,21 @@ impl Segment {
 
     /// Leaves the segment; the last one out removes its name.
     pub(in crate::backend) fn leave(self, removal: Removal) -> Result<Left> {
-        let removes = match removal {
-            Removal::Always => true,
-            Removal::IfEphemeral => self.lifetime == Lifetime::Ephemeral,
-            Removal::Never => false,
-        };
-        let Self { user, path, id, .. } = self;
+        let Self {
+            user,
+            path,
+            id,
+            lifetime,
+            ..
+        } = self;
         let _steady = fork::steady();
         let blind = user.is_blind();
         let fd = user.unmap();
+        let removes = match removal {
+            Removal::Always => true,
+            Removal::IfEphemeral => lifetime == Lifetime::Ephemeral || is_let_go(&fd),
+            Removal::Never => false,
+        };
         let gone = be_gone(fd.as_fd());
         let Some(path) = path else {
             // Its last description takes it along.
@@ -192,6 +198,11 @@ pub(super) fn shape(
         room: spec.room(),
     };
     Ok((shape, size))
+}
+
+/// Whether a segment that was kept has become ephemeral meanwhile: who kept it does not any more.
+fn is_let_go(fd: impl AsFd) -> bool {
+    file::status(fd).is_ok_and(|status| lifetime_of(&status) == Lifetime::Ephemeral)
 }
 
 pub(super) fn lifetime_of(status: &Status) -> Lifetime {
