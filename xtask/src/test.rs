@@ -80,7 +80,15 @@ pub(crate) fn test(quick: bool, limit: Duration, arguments: &[String]) -> Result
         });
         report.step("loom models", || {
             let mut command = cargo();
-            command.args(["test", "--package", "shmkit", "--lib", "sync::models"]);
+            command.args([
+                "test",
+                "--package",
+                "shmkit",
+                "--lib",
+                "--features",
+                "async",
+                "sync::models",
+            ]);
             // The dependencies are what takes the time.
             command.args(["--config", "profile.dev.package.'*'.opt-level=3"]);
             built_otherwise(&mut command, LOOM, "loom");

@@ -49,6 +49,7 @@ pub(crate) mod death {
 
     loom::thread_local! {
         static LEFT: Cell<u32> = Cell::new(0);
+        static HAS_COME: Cell<bool> = Cell::new(false);
     }
 
     /// This thread dies at its effect with this number, counted from 1.
@@ -56,9 +57,15 @@ pub(crate) mod death {
         LEFT.with(|left| left.set(number));
     }
 
+    /// Whether it has died: what unwinds does nothing any more that others could see.
+    pub(crate) fn has_come() -> bool {
+        HAS_COME.with(Cell::get)
+    }
+
     pub(super) fn pass() {
         let left = LEFT.with(|left| left.replace(left.get().saturating_sub(1)));
         if left == 1 {
+            HAS_COME.with(|has_come| has_come.set(true));
             std::panic::resume_unwind(Box::new(Died));
         }
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::lock::{DEFAULT_TIMEOUT, Wait, refuse_read_only, timed_out};
 use super::signal::{Passed, Round};
+use super::sleep::{Sleep, Thread};
 use crate::atomic::{AtomicU32, Ordering};
 #[cfg(doc)]
 use crate::error::ErrorKind;
@@ -116,15 +117,25 @@ impl Barrier {
     }
 
     fn wait_for(&self, wait: Wait) -> Result<BarrierWaitResult> {
+        Thread::waits(self.wait_by(wait, &Thread))
+    }
+
+    pub(super) async fn wait_by(
+        &self,
+        wait: Wait,
+        sleeper: &impl Sleep,
+    ) -> Result<BarrierWaitResult> {
         refuse_read_only(self)?;
         let begun = Instant::now();
-        match self.round.wait(self.parties(), wait.limit()) {
+        let limit = wait.limit();
+        let passed = self.round.wait(self.parties(), limit, sleeper).await?;
+        match passed {
             Some(passed) => Ok(BarrierWaitResult(passed == Passed::Last)),
             None => Err(self.explain(wait, begun)),
         }
     }
 
-    pub(super) fn explain(&self, wait: Wait, begun: Instant) -> Error {
+    fn explain(&self, wait: Wait, begun: Instant) -> Error {
         let (come, all) = (self.waiting(), self.parties());
         let missing = format!("besides this one {come} of {all} are there");
         timed_out(self, wait, begun, &missing)

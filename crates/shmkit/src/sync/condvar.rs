@@ -8,6 +8,7 @@ use super::lock::{self, Wait, refuse_read_only};
 use super::mutex::{Mutex, MutexGuard};
 use super::park;
 use super::signal::Sequence;
+use super::sleep::{Sleep, Thread};
 use super::word::Flagged;
 use crate::atomic::AtomicU32;
 use crate::error::{ErrorKind, Result};
@@ -177,16 +178,25 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         limit: Limit,
     ) -> Result<(Acquired<MutexGuard<'a, T>>, WaitTimeoutResult)> {
+        Thread::waits(self.wait_by(guard, limit, &Thread))
+    }
+
+    pub(super) async fn wait_by<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        limit: Limit,
+        sleeper: &impl Sleep,
+    ) -> Result<(Acquired<MutexGuard<'a, T>>, WaitTimeoutResult)> {
         let mutex = Mutex::of(&guard);
         // Before the mutex is free: whoever notifies after that is seen.
         let before = self.sequence.now();
         drop(guard);
-        let is_notified = self.sequence.wait(before, limit);
+        let is_notified = self.sequence.wait(before, limit, sleeper).await?;
         if !is_notified && interrupt::has_come() {
             let address = std::ptr::from_ref(self).addr();
             return Err(lock::error(ErrorKind::Interrupted, address));
         }
-        let guard = mutex.take(Wait::USUAL, Flagged::Refuse)?;
+        let guard = mutex.take_by(Wait::USUAL, Flagged::Refuse, sleeper).await?;
         Ok((guard, WaitTimeoutResult(!is_notified)))
     }
 

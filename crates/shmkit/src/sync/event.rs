@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::limit::Limit;
 use super::lock::{Wait, refuse_read_only, timed_out};
 use super::park;
 use super::signal::Flag;
+use super::sleep::{Sleep, Thread};
 use crate::atomic::{AtomicU32, Ordering};
 #[cfg(doc)]
 use crate::error::ErrorKind;
@@ -134,20 +134,22 @@ impl Event {
     }
 
     fn wait_for(&self, wait: Wait) -> Result<()> {
-        let begun = Instant::now();
-        let is_through = self.pass(wait.limit())?;
-        is_through
-            .then_some(())
-            .ok_or_else(|| timed_out(self, wait, begun, "the event is not set"))
+        Thread::waits(self.wait_by(wait, &Thread))
     }
 
-    fn pass(&self, limit: Limit) -> Result<bool> {
-        match self.is_auto() {
-            false => Ok(self.flag.wait(limit)),
+    pub(super) async fn wait_by(&self, wait: Wait, sleeper: &impl Sleep) -> Result<()> {
+        let begun = Instant::now();
+        let limit = wait.limit();
+        let is_through = match self.is_auto() {
+            false => self.flag.wait(self.flag.now(), limit, sleeper).await?,
             true => {
                 refuse_read_only(self)?;
-                Ok(self.flag.take(limit))
+                self.flag.take(limit, sleeper).await?
             }
+        };
+        match is_through {
+            true => Ok(()),
+            false => Err(timed_out(self, wait, begun, "the event is not set")),
         }
     }
 }

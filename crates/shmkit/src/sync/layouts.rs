@@ -13,8 +13,8 @@ const LONG: &Layout = &Layout::atomic(Scalar::U64);
 /// The words of a `Lock`, with which the larger primitives begin.
 const LOCK: [Field; 3] = [
     Field::new("word", 0, WORD),
-    Field::new("blamed", 4, WORD),
-    Field::new("since", 8, LONG),
+    Field::new("turns", 4, WORD),
+    Field::new("blamed", 8, LONG),
 ];
 
 /// The alignment of a primitive around data.

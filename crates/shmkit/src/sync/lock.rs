@@ -1,17 +1,18 @@
 //! The lock inside `Mutex`, `RecursiveMutex` and `RwLock`: a word, and who is waited for.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::blame::Blame;
 use super::holder::{self, LockHolder};
 use super::limit::Limit;
 use super::peers::{Peers, Process};
+use super::sleep::Sleep;
 use super::word::{Flagged, Refusal, Word};
 use crate::atomic::{AtomicU32, AtomicU64};
 use crate::backend::Grant;
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::interrupt;
-use crate::lease::{self, roster};
+use crate::lease;
 use crate::sys::attachment;
 
 /// How long a lock is waited for where the caller did not say.
@@ -22,11 +23,13 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[repr(C, align(8))]
 pub(super) struct Lock {
     pub(super) word: Word,
-    /// The holder that somebody waits for, for messages; 0 if nobody waits.
-    blamed: AtomicU32,
-    /// Since when, in nanoseconds since 1970.
-    since: AtomicU64,
+    /// Who is waited for: see [`Blame`].
+    turns: AtomicU32,
+    blamed: AtomicU64,
 }
+
+/// Where the record is of who is waited for, in bytes from the beginning of a lock.
+pub(crate) const BLAMED: usize = std::mem::offset_of!(Lock, blamed);
 
 const _: () = assert!(size_of::<Lock>() == 16 && align_of::<Lock>() == 8);
 
@@ -46,15 +49,8 @@ impl Peers for Here<'_> {
         self.process.is_alive(lease)
     }
 
-    fn sleeps_for(&self, holder: u32) {
-        if self.lock.blamed.load(Relaxed) != holder {
-            self.lock.since.store(roster::now(), Relaxed);
-            self.lock.blamed.store(holder, Relaxed);
-        }
-    }
-
-    fn gives_back(&self) {
-        self.lock.blamed.store(0, Relaxed);
+    fn blame(&self) -> Option<Blame<'_>> {
+        Some(self.lock.blame())
     }
 }
 
@@ -71,14 +67,6 @@ pub(super) enum Wait {
 
 impl Wait {
     pub(super) const USUAL: Self = Self::For(DEFAULT_TIMEOUT);
-
-    /// The same with its end fixed, for waits in several steps.
-    pub(super) fn since(self, begun: Instant) -> Self {
-        match self {
-            Self::For(time) => begun.checked_add(time).map_or(self, Self::Until),
-            other => other,
-        }
-    }
 
     pub(super) fn limit(self) -> Limit {
         match self {
@@ -112,8 +100,15 @@ impl Lock {
     pub(super) const fn new() -> Self {
         Self {
             word: Word::new(),
-            blamed: AtomicU32::new(0),
-            since: AtomicU64::new(0),
+            turns: AtomicU32::new(0),
+            blamed: AtomicU64::new(0),
+        }
+    }
+
+    fn blame(&self) -> Blame<'_> {
+        Blame {
+            turns: &self.turns,
+            record: &self.blamed,
         }
     }
 
@@ -155,15 +150,21 @@ impl Lock {
         }
     }
 
-    #[cold]
-    pub(super) fn take(&self, wait: Wait, flagged: Flagged) -> Result<(Hold, Grant)> {
+    /// Takes the lock, sleeping until it is free or `wait` is over.
+    pub(super) async fn take(
+        &self,
+        wait: Wait,
+        flagged: Flagged,
+        sleeper: &impl Sleep,
+    ) -> Result<(Hold, Grant)> {
         let hold = self.hold()?;
         if self.take_free(hold) {
             return Ok((hold, Grant::Clean));
         }
         let here = self.here(hold);
         let begun = Instant::now();
-        match self.word.take(&here, flagged, wait.limit()) {
+        let limit = wait.limit();
+        match self.word.take_by(&here, flagged, limit, sleeper).await? {
             Ok(grant) => Ok((hold, grant)),
             Err(refusal) => Err(self.explain(refusal, wait, begun)),
         }
@@ -199,25 +200,13 @@ impl Lock {
         Ok(())
     }
 
-    /// Says that the data are in doubt, for one who holds it.
-    pub(super) fn poison(&self) {
-        self.word.set_flag(true);
-    }
-
     pub(super) fn holder(&self) -> Option<LockHolder> {
-        let holder = self.word.holder()?;
-        Some(holder::of_lease(
-            self.address(),
-            holder,
-            self.held_for(holder),
-        ))
+        Some(self.describe(self.word.holder()?))
     }
 
-    /// How long it has been waited for a holder.
-    fn held_for(&self, holder: u32) -> Option<Duration> {
-        let is_blamed = self.blamed.load(Relaxed) == holder;
-        let time = roster::now().checked_sub(self.since.load(Relaxed))?;
-        is_blamed.then(|| Duration::from_nanos(time))
+    fn describe(&self, holder: u32) -> LockHolder {
+        let held_for = self.blame().held_for(holder);
+        holder::of_lease(self.address(), holder, held_for)
     }
 
     #[cold]
@@ -248,7 +237,7 @@ impl Lock {
             // A try must be quick: who it is costs a look at all processes.
             Wait::No => "it is held".to_owned(),
             _ => {
-                let holder = holder::of_lease(self.address(), holder, self.held_for(holder));
+                let holder = self.describe(holder);
                 format!("timed out after {time:.3} s, held by {holder}")
             }
         };

@@ -29,14 +29,17 @@
 //! System V segments have no file, so locks in them are
 //! [`Unsupported`](crate::ErrorKind::Unsupported).
 
+mod blame;
 mod limit;
 #[cfg(all(loom, test))]
 mod models;
 mod park;
 mod peers;
 mod readers;
+mod recursive_state;
 mod rw_state;
 mod signal;
+mod sleep;
 mod word;
 
 #[cfg(all(feature = "async", not(loom)))]
@@ -63,12 +66,8 @@ mod reactor;
 mod recursive;
 #[cfg(not(loom))]
 mod rwlock;
-#[cfg(all(feature = "async", not(loom)))]
-mod rwlock_asynchronous;
 #[cfg(not(loom))]
 mod semaphore;
-#[cfg(all(feature = "async", not(loom)))]
-mod task;
 #[cfg(not(loom))]
 mod thread;
 
@@ -87,4 +86,7 @@ pub use self::{
 };
 
 #[cfg(not(loom))]
-pub(crate) use self::{holder::of_lease as holder_of, limit::Limit, once::Undone, word::peek};
+pub(crate) use self::{
+    blame::held_for, holder::of_lease as holder_of, limit::Limit, lock::BLAMED, once::Undone,
+    word::peek,
+};

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::holder::LockHolder;
 use super::lock::{Hold, Lock, Wait};
+use super::sleep::{Sleep, Thread};
 use super::word::Flagged;
 #[cfg(doc)]
 use crate::error::ErrorKind;
@@ -98,10 +99,7 @@ impl<T> Mutex<T> {
     /// a type that can tell who is alive.
     #[inline]
     pub fn lock(&self) -> Result<Acquired<MutexGuard<'_, T>>> {
-        match self.at_once() {
-            Some(guard) => Ok(Acquired::Clean(guard)),
-            None => self.take(Wait::USUAL, Flagged::Refuse),
-        }
+        self.lock_within(Wait::USUAL)
     }
 
     /// Takes the lock if it is free or its holder is dead.
@@ -110,10 +108,7 @@ impl<T> Mutex<T> {
     /// [`WouldBlock`](ErrorKind::WouldBlock) if it is held; otherwise as [`lock`](Self::lock).
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired<MutexGuard<'_, T>>> {
-        match self.at_once() {
-            Some(guard) => Ok(Acquired::Clean(guard)),
-            None => self.take(Wait::No, Flagged::Refuse),
-        }
+        self.lock_within(Wait::No)
     }
 
     /// Takes the lock, waiting for it at most about `limit`.
@@ -122,10 +117,7 @@ impl<T> Mutex<T> {
     /// As [`lock`](Self::lock).
     #[inline]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<MutexGuard<'_, T>>> {
-        match self.at_once() {
-            Some(guard) => Ok(Acquired::Clean(guard)),
-            None => self.take(Wait::For(limit), Flagged::Refuse),
-        }
+        self.lock_within(Wait::For(limit))
     }
 
     /// Takes the lock, waiting for it at most until about `deadline`.
@@ -134,10 +126,7 @@ impl<T> Mutex<T> {
     /// As [`lock`](Self::lock).
     #[inline]
     pub fn lock_deadline(&self, deadline: Instant) -> Result<Acquired<MutexGuard<'_, T>>> {
-        match self.at_once() {
-            Some(guard) => Ok(Acquired::Clean(guard)),
-            None => self.take(Wait::Until(deadline), Flagged::Refuse),
-        }
+        self.lock_within(Wait::Until(deadline))
     }
 
     /// Takes the lock also if it is poisoned, to repair the data, waiting at most about `limit`.
@@ -150,21 +139,38 @@ impl<T> Mutex<T> {
         self.take(Wait::For(limit), Flagged::Accept)
     }
 
-    /// Takes the lock in the usual case.
     #[inline]
-    pub(super) fn at_once(&self) -> Option<MutexGuard<'_, T>> {
+    fn lock_within(&self, wait: Wait) -> Result<Acquired<MutexGuard<'_, T>>> {
+        match self.at_once() {
+            Some(guard) => Ok(Acquired::Clean(guard)),
+            None => self.take(wait, Flagged::Refuse),
+        }
+    }
+
+    /// Takes the lock in the usual case; see [`Lock::take_at_once`].
+    #[inline]
+    fn at_once(&self) -> Option<MutexGuard<'_, T>> {
         let hold = self.lock.take_at_once()?;
         Some(self.guard(hold, false))
     }
 
     #[cold]
-    pub(super) fn take(&self, wait: Wait, flagged: Flagged) -> Result<Acquired<MutexGuard<'_, T>>> {
-        let (hold, grant) = self.lock.take(wait, flagged)?;
+    fn take(&self, wait: Wait, flagged: Flagged) -> Result<Acquired<MutexGuard<'_, T>>> {
+        Thread::waits(self.take_by(wait, flagged, &Thread))
+    }
+
+    pub(super) async fn take_by(
+        &self,
+        wait: Wait,
+        flagged: Flagged,
+        sleeper: &impl Sleep,
+    ) -> Result<Acquired<MutexGuard<'_, T>>> {
+        let (hold, grant) = self.lock.take(wait, flagged, sleeper).await?;
         Ok(Acquired::of(self.guard(hold, grant.is_in_doubt()), grant))
     }
 
     #[inline]
-    pub(super) fn guard(&self, hold: Hold, in_doubt: bool) -> MutexGuard<'_, T> {
+    fn guard(&self, hold: Hold, in_doubt: bool) -> MutexGuard<'_, T> {
         MutexGuard {
             mutex: self,
             hold,

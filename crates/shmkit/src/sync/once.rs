@@ -151,7 +151,10 @@ impl Once {
         let turn = ManuallyDrop::new(self.turn()?);
         let Process { address, .. } = turn.process;
         let begun = Instant::now();
-        match self.word.take(&turn.process, Flagged::Refuse, wait.limit()) {
+        match self
+            .word
+            .take(&turn.process, Flagged::Refuse, wait.limit())?
+        {
             Ok(_) => Ok(Some(ManuallyDrop::into_inner(turn))),
             Err(Refusal::Flagged) => Ok(None),
             Err(Refusal::Held(holder)) => {

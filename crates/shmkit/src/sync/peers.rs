@@ -1,20 +1,20 @@
 //! What a lock's word needs to know of the world.
 
+use super::blame::Blame;
 use crate::lease;
 
 /// Who takes part in a lock. The real ones are in attached segments; a checker has its own.
-pub(crate) trait Peers {
+pub(crate) trait Peers: Sync {
     /// The lease of this process, not 0.
     fn me(&self) -> u32;
 
     /// Whether the holder of a lease, this process or another, is still there.
     fn is_alive(&self, lease: u32) -> bool;
 
-    /// This thread is about to sleep because of a holder.
-    fn sleeps_for(&self, holder: u32);
-
-    /// The holder, which is this process, is about to let go, and somebody sleeps because of it.
-    fn gives_back(&self);
+    /// Where it is written down who is waited for, if anywhere.
+    fn blame(&self) -> Option<Blame<'_>> {
+        None
+    }
 }
 
 /// This process, at what lies at an address in an attached segment.
@@ -32,8 +32,4 @@ impl Peers for Process {
     fn is_alive(&self, lease: u32) -> bool {
         lease == self.lease || lease::is_alive(self.address, lease)
     }
-
-    fn sleeps_for(&self, _: u32) {}
-
-    fn gives_back(&self) {}
 }

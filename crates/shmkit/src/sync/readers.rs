@@ -18,8 +18,10 @@ use std::time::Duration;
 use super::limit::{Limit, Watch};
 use super::park;
 use super::peers::Peers;
+use super::sleep::Sleep;
 use super::word::SLICE;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::error::Result;
 
 /// The slots that one line of the cache has room for; few, where each is looked at in all ways.
 const SLOTS: usize = if cfg!(loom) { 2 } else { 8 };
@@ -115,49 +117,46 @@ impl<const LINES: usize> Readers<LINES> {
         park::wake(&self.left, park::ALL);
     }
 
-    /// Whether there are no readers, for one who has just taken the word.
+    /// Whether there are no readers, for one who has just taken the word to look.
     #[inline]
     pub(crate) fn are_none(&self) -> bool {
-        // The word was taken with less than what this needs.
-        fence(Ordering::SeqCst);
-        self.anybody().is_none()
+        announce();
+        // All of them without a branch, which takes less time than to stop at the first.
+        let values = self.values();
+        values.fold(0, |counts, (_, count)| counts | count) == 0
     }
 
-    /// Waits until there are no readers, for one who has the word; the lease of a reader who is
+    /// Sleeps until there are no readers, for one who has the word; the lease of a reader who is
     /// still there when `limit` is over.
-    #[cold]
-    pub(crate) fn drain(&self, peers: &impl Peers, limit: Limit) -> Result<(), u32> {
+    pub(crate) async fn drain(
+        &self,
+        peers: &impl Peers,
+        limit: Limit,
+        sleeper: &impl Sleep,
+    ) -> Result<Result<(), u32>> {
+        // The word was taken with less than what this needs.
         fence(Ordering::SeqCst);
+        if self.anybody().is_none() {
+            return Ok(Ok(()));
+        }
         let mut watch = Watch::every(SLICE);
         loop {
-            let Some((reader, before)) = self.await_leaving() else {
-                return Ok(());
+            let before = self.left.load(Ordering::Acquire);
+            self.awaited.store(1, Ordering::SeqCst);
+            announce();
+            let Some(reader) = self.anybody() else {
+                return Ok(Ok(()));
             };
             let left = limit.left(SLICE);
             if watch.is_over() || left.is_none() {
                 self.strike_off_the_dead(peers);
             }
             match (left, self.anybody()) {
-                (_, None) => return Ok(()),
-                (None, _) => return Err(reader),
-                (Some(left), _) => park::wait(&self.left, before, left),
+                (_, None) => return Ok(Ok(())),
+                (None, _) => return Ok(Err(reader)),
+                (Some(left), _) => sleeper.on(&self.left, before, left).await?,
             }
         }
-    }
-
-    /// Says that somebody waits for readers to leave: the lease of one that is there, and the state
-    /// to sleep on.
-    pub(crate) fn await_leaving(&self) -> Option<(u32, u32)> {
-        let before = self.left.load(Ordering::Acquire);
-        self.awaited.store(1, Ordering::SeqCst);
-        announce();
-        Some((self.anybody()?, before))
-    }
-
-    /// What a task sleeps on until a reader leaves.
-    #[cfg(feature = "async")]
-    pub(crate) fn atomic(&self) -> &AtomicU32 {
-        &self.left
     }
 
     /// A reader's lease, if there is one.
@@ -187,13 +186,18 @@ impl<const LINES: usize> Readers<LINES> {
     }
 
     /// Sleeps until somebody leaves, if there is no slot.
-    #[cold]
-    pub(crate) fn wait_for_a_slot(&self, me: u32, limit: Duration) {
+    pub(crate) async fn wait_for_a_slot(
+        &self,
+        me: u32,
+        limit: Duration,
+        sleeper: &impl Sleep,
+    ) -> Result<()> {
         let before = self.left.load(Ordering::Acquire);
         self.awaited.store(1, Ordering::SeqCst);
         announce();
-        if !self.values().any(|slot| joined(slot, me).is_some()) {
-            park::wait(&self.left, before, limit);
+        match self.values().any(|slot| joined(slot, me).is_some()) {
+            true => Ok(()),
+            false => sleeper.on(&self.left, before, limit).await,
         }
     }
 }

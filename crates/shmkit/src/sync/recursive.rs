@@ -9,11 +9,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::holder::LockHolder;
 use super::lock::{self, Hold, Lock, Wait};
+use super::recursive_state::{RecursiveState, Token};
+use super::sleep::Thread;
 use super::thread;
 use super::word::Flagged;
 use crate::atomic::{AtomicU32, AtomicU64};
@@ -88,10 +89,7 @@ impl<T> RecursiveMutex<T> {
     /// this thread has it `u32::MAX` times.
     #[inline]
     pub fn lock(&self) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        match self.at_once() {
-            Some(guard) => Ok(Acquired::Clean(guard)),
-            None => self.take(Wait::USUAL, Flagged::Refuse),
-        }
+        self.lock_within(Wait::USUAL)
     }
 
     /// Takes the lock if it is free, this thread's, or its holder is dead.
@@ -100,10 +98,7 @@ impl<T> RecursiveMutex<T> {
     /// [`WouldBlock`](ErrorKind::WouldBlock) if it is held; otherwise as [`lock`](Self::lock).
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        match self.at_once() {
-            Some(guard) => Ok(Acquired::Clean(guard)),
-            None => self.take(Wait::No, Flagged::Refuse),
-        }
+        self.lock_within(Wait::No)
     }
 
     /// Takes the lock, waiting for it at most about `limit`.
@@ -112,10 +107,7 @@ impl<T> RecursiveMutex<T> {
     /// As [`lock`](Self::lock).
     #[inline]
     pub fn lock_timeout(&self, limit: Duration) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        match self.at_once() {
-            Some(guard) => Ok(Acquired::Clean(guard)),
-            None => self.take(Wait::For(limit), Flagged::Refuse),
-        }
+        self.lock_within(Wait::For(limit))
     }
 
     /// Takes the lock, waiting for it at most until about `deadline`.
@@ -124,10 +116,7 @@ impl<T> RecursiveMutex<T> {
     /// As [`lock`](Self::lock).
     #[inline]
     pub fn lock_deadline(&self, deadline: Instant) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        match self.at_once() {
-            Some(guard) => Ok(Acquired::Clean(guard)),
-            None => self.take(Wait::Until(deadline), Flagged::Refuse),
-        }
+        self.lock_within(Wait::Until(deadline))
     }
 
     /// Takes the lock also if it is poisoned, to repair the data, waiting at most about `limit`;
@@ -139,41 +128,43 @@ impl<T> RecursiveMutex<T> {
         self.take(Wait::For(limit), Flagged::Accept)
     }
 
+    #[inline]
+    fn lock_within(&self, wait: Wait) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
+        match self.at_once() {
+            Some(guard) => Ok(Acquired::Clean(guard)),
+            None => self.take(wait, Flagged::Refuse),
+        }
+    }
+
     /// Takes the lock in the usual cases: it is free, or this thread has it.
     #[inline]
     fn at_once(&self) -> Option<RecursiveMutexGuard<'_, T>> {
         let hold = self.lock.remembered_hold()?;
-        if self.owner.load(Relaxed) == token(hold) {
-            // Only this thread writes its own token there, so it has the lock.
-            let depth = self.depth.load(Relaxed).checked_add(1)?;
-            self.depth.store(depth, Relaxed);
-        } else if self.lock.take_free(hold) {
-            self.settle_in(hold);
-        } else {
-            return None;
-        }
-        Some(self.guard(hold, false))
+        let is_taken = self.state().take_at_once(token(hold));
+        is_taken.then(|| self.guard(hold, false))
     }
 
     #[cold]
     fn take(&self, wait: Wait, flagged: Flagged) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        let mine = self.lock.hold()?;
-        if self.owner.load(Relaxed) == token(mine) {
+        let me = token(self.lock.hold()?);
+        if self.state().is_of(me) {
             return match self.at_once() {
                 Some(guard) => Ok(Acquired::Clean(guard)),
                 None => Err(self.explain_depth()),
             };
         }
-        let (hold, grant) = self.lock.take(wait, flagged)?;
-        self.settle_in(hold);
+        let (hold, grant) = Thread::waits(self.lock.take(wait, flagged, &Thread))?;
+        self.state().settle_in(me);
         Ok(Acquired::of(self.guard(hold, grant.is_in_doubt()), grant))
     }
 
-    /// Writes down which thread has the lock now.
     #[inline]
-    fn settle_in(&self, hold: Hold) {
-        self.owner.store(token(hold), Relaxed);
-        self.depth.store(1, Relaxed);
+    fn state(&self) -> RecursiveState<'_> {
+        RecursiveState {
+            word: &self.lock.word,
+            owner: &self.owner,
+            depth: &self.depth,
+        }
     }
 
     #[cold]
@@ -195,22 +186,10 @@ impl<T> RecursiveMutex<T> {
 
     #[inline]
     fn give(&self, hold: Hold, in_doubt: bool) {
-        // In a forked child, or if somebody has scribbled there.
-        if self.owner.load(Relaxed) != token(hold) || !hold.is_of_this_process() {
-            return;
-        }
-        match self.depth.load(Relaxed).saturating_sub(1) {
-            0 => {
-                self.owner.store(0, Relaxed);
-                self.lock.give(hold, in_doubt || self.lock.is_poisoned());
-            }
-            depth => {
-                self.depth.store(depth, Relaxed);
-                if in_doubt {
-                    // Whoever comes after the last guard is told.
-                    self.lock.poison();
-                }
-            }
+        // A forked child inherits the guard, not the lock.
+        if hold.is_of_this_process() {
+            let here = self.lock.here(hold);
+            self.state().give(&here, token(hold), in_doubt);
         }
     }
 
@@ -238,9 +217,10 @@ impl<T> RecursiveMutex<T> {
     }
 }
 
-/// A thread of a process, for all processes that are attached to the segment.
-fn token(hold: Hold) -> u64 {
-    u64::from(hold.lease()) << 32 | u64::from(thread::number())
+/// This thread, for all processes that are attached to the segment.
+#[inline]
+fn token(hold: Hold) -> Token {
+    Token::of(hold.lease(), thread::number())
 }
 
 impl<T: Default> Default for RecursiveMutex<T> {

@@ -9,9 +9,11 @@ use super::limit::Limit;
 use super::park;
 use super::peers::Peers;
 use super::readers::{Readers, Seat};
+use super::sleep::{Sleep, Undo};
 use super::word::{Flagged, Refusal, SLICE, Word};
 use crate::atomic::{AtomicU32, Ordering};
 use crate::backend::Grant;
+use crate::error::Result;
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +25,10 @@ pub(super) struct RwState<'a, const LINES: usize> {
     pub(super) inside: &'a AtomicU32,
     pub(super) readers: &'a Readers<LINES>,
 }
+
+/// Whether one who is to write has the word already.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HasWord(pub(super) bool);
 
 impl<const LINES: usize> RwState<'_, LINES> {
     /// Begins to read, if no writer is there and there is a slot; otherwise the seat that was found,
@@ -50,33 +56,35 @@ impl<const LINES: usize> RwState<'_, LINES> {
 
     /// Begins to read, sleeping until no writer is there and there is a slot; the one that is in the
     /// way if `limit` is over first.
-    #[cold]
-    pub(super) fn read(
+    pub(super) async fn read(
         &self,
         peers: &impl Peers,
         hint: u32,
-        found: Option<Seat>,
         limit: Limit,
-    ) -> Result<Seat, u32> {
-        let mut found = found;
+        sleeper: &impl Sleep,
+    ) -> Result<Result<Seat, u32>> {
         loop {
-            match found {
-                Some(seat) => {
+            match self.try_read(peers.me(), hint) {
+                Ok(seat) => return Ok(Ok(seat)),
+                Err(Some(seat)) => {
                     self.readers.leave(seat);
-                    self.word.wait_until_free(peers, limit)?;
+                    let free = self.word.wait_until_free(peers, limit, sleeper).await?;
+                    if let Err(writer) = free {
+                        return Ok(Err(writer));
+                    }
                 }
-                None => {
+                Err(None) => {
                     self.readers.strike_off_the_dead(peers);
                     match (limit.left(SLICE), self.readers.anybody()) {
-                        (None, Some(reader)) => return Err(reader),
-                        (Some(left), Some(_)) => self.readers.wait_for_a_slot(peers.me(), left),
+                        (None, Some(reader)) => return Ok(Err(reader)),
+                        (Some(left), Some(_)) => {
+                            self.readers
+                                .wait_for_a_slot(peers.me(), left, sleeper)
+                                .await?;
+                        }
                         (_, None) => {}
                     }
                 }
-            }
-            match self.try_read(peers.me(), hint) {
-                Ok(seat) => return Ok(seat),
-                Err(seat) => found = seat,
             }
         }
     }
@@ -109,43 +117,52 @@ impl<const LINES: usize> RwState<'_, LINES> {
         self.readers.leave(seat);
     }
 
-    /// Begins to write, sleeping until nobody else has the lock; the one that is in the way if
-    /// `limit`, which is asked for only then, is over first.
+    /// Begins to write in the usual case: nobody has the lock, and nothing is in doubt. Otherwise
+    /// whether the word was taken, for [`write`](Self::write).
     #[inline]
-    pub(super) fn write(
-        &self,
-        peers: &impl Peers,
-        flagged: Flagged,
-        limit: impl FnOnce() -> Limit,
-    ) -> Result<Grant, Refusal> {
-        if !self.word.take_free(peers.me()) {
-            let limit = limit();
-            self.word.take(peers, flagged, limit)?;
-            self.drain(peers, limit)?;
-        } else if !self.readers.are_none() {
-            self.drain(peers, limit())?;
+    pub(super) fn try_write_whole(&self, me: u32) -> Result<(), HasWord> {
+        if !self.word.take_free_and_look(me) {
+            return Err(HasWord(false));
         }
-        Ok(self.go_inside(peers.me()))
+        // A reader that has left may have poisoned the data meanwhile.
+        let is_whole = self.readers.are_none()
+            && !self.word.is_flagged()
+            && self.inside.load(Ordering::Relaxed) == 0;
+        if !is_whole {
+            return Err(HasWord(true));
+        }
+        self.inside.store(me, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// Says that a writer is inside, for one who has the word and has seen the readers leave.
-    #[inline]
-    pub(super) fn go_inside(&self, me: u32) -> Grant {
+    /// Begins to write, sleeping until nobody else has the lock; the one that is in the way if
+    /// `limit` is over first. Whoever goes half-way, or its future, gives the word back.
+    pub(super) async fn write(
+        &self,
+        peers: &impl Peers,
+        HasWord(has_word): HasWord,
+        flagged: Flagged,
+        limit: Limit,
+        sleeper: &impl Sleep,
+    ) -> Result<Result<Grant, Refusal>> {
+        if !has_word {
+            let taken = self.word.take_by(peers, flagged, limit, sleeper).await?;
+            if let Err(refusal) = taken {
+                return Ok(Err(refusal));
+            }
+        }
+        let word = Undo::unless_kept(|| self.word.unlock_untouched(peers));
+        let drained = self.readers.drain(peers, limit, sleeper).await?;
+        if let Err(reader) = drained {
+            return Ok(Err(Refusal::Held(reader)));
+        }
+        word.keep();
         let grant = match self.word.is_flagged() {
             true => Grant::OwnerDied,
             false => self.grant(),
         };
-        self.inside.store(me, Ordering::Relaxed);
-        grant
-    }
-
-    /// Waits for the readers that were there before; gives the lock back if they stay too long.
-    #[cold]
-    fn drain(&self, peers: &impl Peers, limit: Limit) -> Result<(), Refusal> {
-        self.readers.drain(peers, limit).map_err(|reader| {
-            self.word.unlock_untouched(peers);
-            Refusal::Held(reader)
-        })
+        self.inside.store(peers.me(), Ordering::Relaxed);
+        Ok(Ok(grant))
     }
 
     /// Whether a writer died inside, for one who has the lock.

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use super::holder::LockHolder;
 use super::lock::{Hold, Lock, Wait};
 use super::readers::{Readers, Seat};
-use super::rw_state::RwState;
+use super::rw_state::{HasWord, RwState};
+use super::sleep::{Sleep, Thread};
 use super::thread;
 use super::word::Flagged;
 use crate::atomic::AtomicU32;
-use crate::backend::Grant;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -208,16 +208,25 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
 
     #[cold]
     fn take_to_read_or_wait(&self, wait: Wait) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
+        Thread::waits(self.read_by(wait, &Thread))
+    }
+
+    pub(super) async fn read_by(
+        &self,
+        wait: Wait,
+        sleeper: &impl Sleep,
+    ) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
         let hold = self.lock.hold()?;
-        let seat = match self.state().try_read(hold.lease(), thread::number()) {
-            Ok(seat) => seat,
-            Err(found) => self.take_to_read_slowly(found, hold, wait)?,
-        };
-        self.begin_reading(hold, seat)
+        let (here, state) = (self.lock.here(hold), self.state());
+        let (begun, limit) = (Instant::now(), wait.limit());
+        match state.read(&here, thread::number(), limit, sleeper).await? {
+            Ok(seat) => self.begin_reading(hold, seat),
+            Err(holder) => Err(self.lock.explain_holder(holder, wait, begun)),
+        }
     }
 
     /// The guard of a reader that has joined, unless the data are poisoned.
-    pub(super) fn begin_reading(
+    fn begin_reading(
         &self,
         hold: Hold,
         seat: Seat,
@@ -242,49 +251,68 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
         }
     }
 
-    /// The guard of a writer that is inside.
-    pub(super) fn begin_writing(
-        &self,
-        hold: Hold,
-        grant: Grant,
-    ) -> Acquired<RwLockWriteGuard<'_, T, LINES>> {
-        let guard = RwLockWriteGuard {
-            lock: self,
-            hold,
-            in_doubt: grant.is_in_doubt(),
-            panicking: std::thread::panicking(),
-            _data: PhantomData,
-        };
-        Acquired::of(guard, grant)
-    }
-
-    #[cold]
-    fn take_to_read_slowly(&self, found: Option<Seat>, hold: Hold, wait: Wait) -> Result<Seat> {
-        let begun = Instant::now();
-        let limit = wait.since(begun).limit();
-        self.state()
-            .read(&self.lock.here(hold), thread::number(), found, limit)
-            .map_err(|holder| self.lock.explain_holder(holder, wait, begun))
-    }
-
     #[inline]
     fn take_to_write(
         &self,
         wait: Wait,
         flagged: Flagged,
     ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
+        match self.write_at_once() {
+            Ok(hold) => Ok(Acquired::Clean(self.write_guard(hold, false))),
+            Err(has_word) => self.take_to_write_or_wait(has_word, wait, flagged),
+        }
+    }
+
+    /// Locks to write in the usual case: this thread knows its lease, nobody has the lock, and nothing
+    /// is in doubt.
+    #[inline]
+    fn write_at_once(&self) -> Result<Hold, HasWord> {
+        match self.lock.remembered_hold() {
+            Some(hold) => self.state().try_write_whole(hold.lease()).map(|()| hold),
+            None => Err(HasWord(false)),
+        }
+    }
+
+    #[cold]
+    fn take_to_write_or_wait(
+        &self,
+        has_word: HasWord,
+        wait: Wait,
+        flagged: Flagged,
+    ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
+        Thread::waits(self.write_by(has_word, wait, flagged, &Thread))
+    }
+
+    pub(super) async fn write_by(
+        &self,
+        has_word: HasWord,
+        wait: Wait,
+        flagged: Flagged,
+        sleeper: &impl Sleep,
+    ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
         let hold = self.lock.hold()?;
-        let mut begun = None;
-        let limit = || wait.since(*begun.insert(Instant::now())).limit();
-        let grant = self
-            .state()
-            .write(&self.lock.here(hold), flagged, limit)
-            .map_err(|refusal| {
-                // It was asked for the limit, or there would have been no wait.
-                let begun = begun.unwrap_or_else(Instant::now);
-                self.lock.explain(refusal, wait, begun)
-            })?;
-        Ok(self.begin_writing(hold, grant))
+        let (here, state) = (self.lock.here(hold), self.state());
+        let (begun, limit) = (Instant::now(), wait.limit());
+        let taken = state.write(&here, has_word, flagged, limit, sleeper);
+        match taken.await? {
+            Ok(grant) => {
+                let guard = self.write_guard(hold, grant.is_in_doubt());
+                Ok(Acquired::of(guard, grant))
+            }
+            Err(refusal) => Err(self.lock.explain(refusal, wait, begun)),
+        }
+    }
+
+    /// The guard of a writer that is inside.
+    #[inline]
+    fn write_guard(&self, hold: Hold, in_doubt: bool) -> RwLockWriteGuard<'_, T, LINES> {
+        RwLockWriteGuard {
+            lock: self,
+            hold,
+            in_doubt,
+            panicking: std::thread::panicking(),
+            _data: PhantomData,
+        }
     }
 
     /// Whether the data are in doubt and nobody has repaired them yet.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::lock::{Wait, refuse_read_only, timed_out};
 use super::signal::Permits;
+use super::sleep::{Sleep, Thread};
 use crate::atomic::AtomicU32;
 use crate::error::{Error, ErrorKind, Op, Result};
 
@@ -102,14 +103,23 @@ impl Semaphore {
     #[inline]
     fn take(&self, wait: Wait) -> Result<()> {
         refuse_read_only(self)?;
-        if self.permits.try_acquire() {
-            return Ok(());
+        match self.permits.try_acquire() {
+            true => Ok(()),
+            false => self.wait(wait),
         }
+    }
+
+    #[cold]
+    fn wait(&self, wait: Wait) -> Result<()> {
+        Thread::waits(self.wait_by(wait, &Thread))
+    }
+
+    pub(super) async fn wait_by(&self, wait: Wait, sleeper: &impl Sleep) -> Result<()> {
         let begun = Instant::now();
-        let is_taken = self.permits.acquire(wait.limit());
-        is_taken
-            .then_some(())
-            .ok_or_else(|| timed_out(self, wait, begun, "there is no permit"))
+        match self.permits.acquire(wait.limit(), sleeper).await? {
+            true => Ok(()),
+            false => Err(timed_out(self, wait, begun, "there is no permit")),
+        }
     }
 
     /// Adds so many permits, all of them or none.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::limit::Limit;
 use super::park;
+use super::sleep::{Sleep, Undo};
 use crate::atomic::{AtomicU32, Ordering};
+use crate::error::Result;
 
 /// How long a wake-up may stay lost.
 pub(super) const RECHECK: Duration = Duration::from_millis(50);
@@ -26,12 +28,6 @@ macro_rules! words {
             #[cfg(loom)]
             pub(crate) fn new(state: u32) -> Self {
                 Self(AtomicU32::new(state))
-            }
-
-            /// What a task sleeps on.
-            #[cfg(feature = "async")]
-            pub(crate) fn atomic(&self) -> &AtomicU32 {
-                &self.0
             }
         }
     )*};
@@ -64,16 +60,21 @@ impl Sequence {
 
     /// Sleeps until a signal comes after `before`, at most [`RECHECK`]: the one that was to give it
     /// may have died after it had changed what is waited for. `false` if `limit` is over.
-    pub(crate) fn wait(&self, before: u32, limit: Limit) -> bool {
+    pub(crate) async fn wait(
+        &self,
+        before: u32,
+        limit: Limit,
+        sleeper: &impl Sleep,
+    ) -> Result<bool> {
         let has_come = || self.0.load(Ordering::Relaxed) != before;
         if has_come() {
-            return true;
+            return Ok(true);
         }
         let Some(left) = limit.left(RECHECK) else {
-            return false;
+            return Ok(false);
         };
-        park::wait(&self.0, before, left);
-        has_come() || limit.left(RECHECK).is_some()
+        sleeper.on(&self.0, before, left).await?;
+        Ok(has_come() || limit.left(RECHECK).is_some())
     }
 
     pub(crate) fn signal(&self, most: u32) {
@@ -111,7 +112,7 @@ impl Permits {
     }
 
     /// Takes a permit for one that has slept, and cannot know who else still does.
-    pub(crate) fn try_acquire_after_sleep(&self) -> bool {
+    fn try_acquire_after_sleep(&self) -> bool {
         let rest = self.try_take(Self::WAITERS);
         // Who added those saw nobody asleep: the mark was gone, and is back only now.
         if let Some(rest @ 1..) = rest {
@@ -125,7 +126,7 @@ impl Permits {
     ///
     /// Also for one that has slept and gives up: it may have been woken, and whoever took the permit
     /// instead does not know of the others.
-    pub(crate) fn announce(&self) -> Option<u32> {
+    fn announce(&self) -> Option<u32> {
         let state = self.0.load(Ordering::Relaxed);
         let is_marked = state == Self::WAITERS
             || state == 0 && self.swap(0, Self::WAITERS, Ordering::Relaxed).is_ok();
@@ -133,8 +134,7 @@ impl Permits {
     }
 
     /// Takes a permit, sleeping until there is one; `false` if `limit` is over first.
-    #[cold]
-    pub(crate) fn acquire(&self, limit: Limit) -> bool {
+    pub(crate) async fn acquire(&self, limit: Limit, sleeper: &impl Sleep) -> Result<bool> {
         let mut has_slept = false;
         loop {
             let is_taken = match has_slept {
@@ -142,20 +142,20 @@ impl Permits {
                 true => self.try_acquire_after_sleep(),
             };
             if is_taken {
-                return true;
+                return Ok(true);
             }
             let left = limit.left(RECHECK);
             if left.is_none() && !has_slept {
-                return false;
+                return Ok(false);
             }
             let Some(state) = self.announce() else {
                 continue;
             };
             let Some(left) = left else {
-                return false;
+                return Ok(false);
             };
             has_slept = true;
-            park::wait(&self.0, state, left);
+            sleeper.on(&self.0, state, left).await?;
         }
     }
 
@@ -222,36 +222,30 @@ impl Flag {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Whether it is set, or was set since `before`.
-    #[cfg(feature = "async")]
-    pub(crate) fn was_set_since(&self, before: u32) -> bool {
-        let now = self.now();
-        now & Self::SET != 0 || now / Self::ONE_SETTING != before / Self::ONE_SETTING
-    }
-
-    /// Sleeps until it is set, or was set in between; `false` if `limit` is over first. Only reads.
-    pub(crate) fn wait(&self, limit: Limit) -> bool {
-        self.wait_since(self.now(), limit)
-    }
-
-    /// The same, for one who has looked before.
-    pub(crate) fn wait_since(&self, before: u32, limit: Limit) -> bool {
+    /// Sleeps until it is set, or was set and reset since `before`; `false` if `limit` is over first.
+    /// Only reads.
+    pub(crate) async fn wait(
+        &self,
+        before: u32,
+        limit: Limit,
+        sleeper: &impl Sleep,
+    ) -> Result<bool> {
         if before & Self::SET != 0 {
-            return true;
+            return Ok(true);
         }
         loop {
             let Some(left) = limit.left(RECHECK) else {
-                return false;
+                return Ok(false);
             };
-            park::wait(&self.0, before, left);
-            if self.0.load(Ordering::Acquire) != before {
-                return true;
+            sleeper.on(&self.0, before, left).await?;
+            if self.now() != before {
+                return Ok(true);
             }
         }
     }
 
     /// Sleeps until it is set, and resets it; `false` if `limit` is over first.
-    pub(crate) fn take(&self, limit: Limit) -> bool {
+    pub(crate) async fn take(&self, limit: Limit, sleeper: &impl Sleep) -> Result<bool> {
         loop {
             let state = self.0.load(Ordering::Relaxed);
             if state & Self::SET != 0 {
@@ -259,13 +253,13 @@ impl Flag {
                     .swap(state, state & !Self::SET, Ordering::Acquire)
                     .is_ok()
                 {
-                    return true;
+                    return Ok(true);
                 }
                 continue;
             }
             match limit.left(RECHECK) {
-                Some(left) => park::wait(&self.0, state, left),
-                None => return false,
+                Some(left) => sleeper.on(&self.0, state, left).await?,
+                None => return Ok(false),
             }
         }
     }
@@ -296,17 +290,34 @@ impl Round {
         self.0.load(Ordering::Relaxed) & Self::MOST
     }
 
-    /// Comes, and sleeps until `parties` have come; `None` if `limit` is over first, and it is as
-    /// if it had never come.
-    pub(crate) fn wait(&self, parties: u32, limit: Limit) -> Option<Passed> {
-        match self.come(parties) {
-            Ok(passed) => Some(passed),
-            Err(round) => self.wait_for_others(round, limit),
+    /// Comes, and sleeps until `parties` have come; `None` if `limit` is over first. Then, and if
+    /// the future is dropped, it is as if it had never come.
+    pub(crate) async fn wait(
+        &self,
+        parties: u32,
+        limit: Limit,
+        sleeper: &impl Sleep,
+    ) -> Result<Option<Passed>> {
+        let round = match self.come(parties) {
+            Ok(passed) => return Ok(Some(passed)),
+            Err(round) => round,
+        };
+        let come = Undo::unless_kept(|| _ = self.go_away(round));
+        while let Some(state) = self.awaits(round) {
+            match limit.left(RECHECK) {
+                Some(left) => sleeper.on(&self.0, state, left).await?,
+                None => {
+                    come.keep();
+                    return Ok((!self.go_away(round)).then_some(Passed::WithTheOthers));
+                }
+            }
         }
+        come.keep();
+        Ok(Some(Passed::WithTheOthers))
     }
 
     /// Comes without sleeping: how one got through, or the round in which the others are awaited.
-    pub(crate) fn come(&self, parties: u32) -> Result<Passed, u32> {
+    fn come(&self, parties: u32) -> Result<Passed, u32> {
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
             let is_last = (state & Self::MOST) + 1 >= parties;
@@ -326,29 +337,23 @@ impl Round {
         }
     }
 
-    fn wait_for_others(&self, round: u32, limit: Limit) -> Option<Passed> {
-        while let Some(state) = self.awaits(round) {
-            match limit.left(RECHECK) {
-                Some(left) => park::wait(&self.0, state, left),
-                None if self.go_away(round) => return None,
-                None => {}
-            }
-        }
-        Some(Passed::WithTheOthers)
-    }
-
     /// The state to sleep on if it is still the round in which one has come.
-    pub(crate) fn awaits(&self, round: u32) -> Option<u32> {
+    fn awaits(&self, round: u32) -> Option<u32> {
         let state = self.0.load(Ordering::Acquire);
         (state & Self::NUMBER == round).then_some(state)
     }
 
-    /// Goes as if one had never come; `false` if the round is over, or another came or went just now.
-    pub(crate) fn go_away(&self, round: u32) -> bool {
-        self.awaits(round).is_some_and(|state| {
-            self.swap(state, state.wrapping_sub(1), Ordering::Relaxed)
+    /// Goes as if one had never come; `false` if the round is over.
+    fn go_away(&self, round: u32) -> bool {
+        while let Some(state) = self.awaits(round) {
+            if self
+                .swap(state, state.wrapping_sub(1), Ordering::Relaxed)
                 .is_ok()
-        })
+            {
+                return true;
+            }
+        }
+        false
     }
 
     fn swap(&self, from: u32, to: u32, success: Ordering) -> Result<u32, u32> {

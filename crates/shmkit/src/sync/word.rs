@@ -16,11 +16,14 @@
 
 use std::time::Duration;
 
+use super::blame::{Before, Blame};
 use super::limit::{Limit, Watch};
 use super::park;
 use super::peers::Peers;
+use super::sleep::{Sleep, Thread};
 use crate::atomic::{AtomicU32, Ordering, fence};
 use crate::backend::Grant;
+use crate::error::Result;
 
 const WAITERS: u32 = 1 << 31;
 const FLAG: u32 = 1 << 30;
@@ -28,10 +31,6 @@ const LEASE: u32 = FLAG - 1;
 
 /// How long a sleeper goes without asking whether the holder lives.
 pub(super) const SLICE: Duration = Duration::from_millis(8);
-
-/// How often a lock that is held, with nobody asleep, is looked at before going to sleep: less
-/// than a sleep costs.
-const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 
 /// See the module.
 #[derive(Debug)]
@@ -78,6 +77,12 @@ impl Word {
         self.swap(Self::FREE, me, Ordering::Acquire)
     }
 
+    /// The same for one who looks next who else is there; see `readers`.
+    #[inline]
+    pub(crate) fn take_free_and_look(&self, me: u32) -> bool {
+        self.swap(Self::FREE, me, Ordering::SeqCst)
+    }
+
     /// Takes the lock if it is free or its holder is dead. One that was flagged counts as its
     /// owner's death.
     pub(crate) fn try_take(&self, peers: &impl Peers, flagged: Flagged) -> Result<Grant, Refusal> {
@@ -97,46 +102,38 @@ impl Word {
         }
     }
 
-    /// The same for a task that has slept, and cannot know who else still does: it sees to it that
-    /// they are woken, whether it gets the lock or not.
-    #[cfg(feature = "async")]
-    pub(crate) fn try_take_after_sleep(
-        &self,
-        peers: &impl Peers,
-        flagged: Flagged,
-    ) -> Result<Grant, Refusal> {
-        loop {
-            match self.try_take(peers, flagged) {
-                Ok(taken) => {
-                    self.0.fetch_or(WAITERS, Ordering::Relaxed);
-                    return Ok(taken);
-                }
-                Err(Refusal::Held(_)) if self.announce().is_none() => {}
-                Err(refusal) => return Err(refusal),
-            }
-        }
-    }
-
-    /// Takes the lock, sleeping until it is free or `limit` is over.
+    /// Takes the lock, keeping the thread until it is free or `limit` is over.
     #[cold]
     pub(crate) fn take(
         &self,
         peers: &impl Peers,
         flagged: Flagged,
         limit: Limit,
-    ) -> Result<Grant, Refusal> {
+    ) -> Result<Result<Grant, Refusal>> {
+        Thread::waits(self.take_by(peers, flagged, limit, &Thread))
+    }
+
+    /// Takes the lock, sleeping until it is free or `limit` is over.
+    pub(crate) async fn take_by(
+        &self,
+        peers: &impl Peers,
+        flagged: Flagged,
+        limit: Limit,
+        sleeper: &impl Sleep,
+    ) -> Result<Result<Grant, Refusal>> {
         if limit == Limit::Now {
-            return self.try_take(peers, flagged);
+            return Ok(self.try_take(peers, flagged));
         }
-        self.spin();
+        self.spin(sleeper.spins());
         let mut watch = Watch::now_and_every(SLICE);
         // Whoever has slept cannot know who else still does.
         let mut asleep = 0;
         loop {
+            let before = peers.blame().map(Blame::look);
             let state = self.0.load(Ordering::Relaxed);
             let holder = match self.try_take_free(state, peers.me() | asleep, flagged) {
                 Some(Err(Refusal::Held(holder))) => holder,
-                Some(result) => return result,
+                Some(result) => return Ok(result),
                 None => continue,
             };
             let left = limit.left(SLICE);
@@ -144,7 +141,7 @@ impl Word {
                 && !peers.is_alive(holder)
                 && self.take_over(state, peers.me() | asleep)
             {
-                return Ok(Grant::OwnerDied);
+                return Ok(Ok(Grant::OwnerDied));
             }
             // Also by one who has slept and goes: it may have been woken, and whoever took the lock
             // instead does not know of the others.
@@ -153,24 +150,29 @@ impl Word {
                 continue;
             }
             let Some(left) = left else {
-                return Err(Refusal::Held(holder));
+                return Ok(Err(Refusal::Held(holder)));
             };
-            peers.sleeps_for(holder);
+            note(peers, before, holder);
             asleep = WAITERS;
-            park::wait(&self.0, state | WAITERS, left);
+            sleeper.on(&self.0, state | WAITERS, left).await?;
         }
     }
 
     /// Sleeps until nobody has the lock or `limit` is over, without taking it; the holder if it
     /// still has it. From a dead one it is taken and given back.
-    #[cold]
-    pub(crate) fn wait_until_free(&self, peers: &impl Peers, limit: Limit) -> Result<(), u32> {
+    pub(crate) async fn wait_until_free(
+        &self,
+        peers: &impl Peers,
+        limit: Limit,
+        sleeper: &impl Sleep,
+    ) -> Result<Result<(), u32>> {
         let mut watch = Watch::now_and_every(SLICE);
         loop {
+            let before = peers.blame().map(Blame::look);
             let state = self.0.load(Ordering::SeqCst);
             let holder = state & LEASE;
             if holder == Self::FREE {
-                return Ok(());
+                return Ok(Ok(()));
             }
             let left = limit.left(SLICE);
             if (watch.is_over() || left.is_none())
@@ -180,12 +182,14 @@ impl Word {
                 self.unlock_untouched(peers);
                 continue;
             }
-            let left = left.ok_or(holder)?;
+            let Some(left) = left else {
+                return Ok(Err(holder));
+            };
             if !self.mark(state) {
                 continue;
             }
-            peers.sleeps_for(holder);
-            park::wait(&self.0, state | WAITERS, left);
+            note(peers, before, holder);
+            sleeper.on(&self.0, state | WAITERS, left).await?;
         }
     }
 
@@ -228,8 +232,8 @@ impl Word {
         state & WAITERS != 0 || self.swap(state, state | WAITERS, Ordering::Relaxed)
     }
 
-    fn spin(&self) {
-        for _ in 0..SPINS {
+    fn spin(&self, most: u32) {
+        for _ in 0..most {
             let state = self.0.load(Ordering::Relaxed);
             if state & LEASE == Self::FREE || state & WAITERS != 0 {
                 return;
@@ -271,34 +275,20 @@ impl Word {
                 Some(false) => Self::FREE,
                 None => state & FLAG,
             };
-            if state & WAITERS != 0 {
-                peers.gives_back();
-            }
+            let is_awaited = state & WAITERS != 0;
+            let blame = peers.blame().filter(|_| is_awaited);
+            let closed = blame.map(|blame| (blame, blame.close()));
             if self.swap(state, free, Ordering::Release) {
-                if state & WAITERS != 0 {
+                if let Some((blame, closed)) = closed {
+                    blame.open(closed);
+                }
+                if is_awaited {
                     park::wake(&self.0, if free == FLAG { park::ALL } else { wake });
                 }
                 return;
             }
             state = self.0.load(Ordering::Relaxed);
         }
-    }
-
-    /// Says that a task sleeps because the lock is held; the state that it sleeps on, or `None` if
-    /// the lock is free or the state was changing.
-    #[cfg(feature = "async")]
-    pub(crate) fn announce(&self) -> Option<u32> {
-        let state = self.0.load(Ordering::Relaxed);
-        let is_held = state & LEASE != Self::FREE;
-        let waiting = state | WAITERS;
-        (is_held && (state == waiting || self.swap(state, waiting, Ordering::Relaxed)))
-            .then_some(waiting)
-    }
-
-    /// What a task sleeps on.
-    #[cfg(feature = "async")]
-    pub(crate) fn atomic(&self) -> &AtomicU32 {
-        &self.0
     }
 
     /// Sleeps a moment, for one who may only read.
@@ -342,5 +332,12 @@ impl Word {
         self.0
             .compare_exchange(from, to, success, Ordering::Relaxed)
             .is_ok()
+    }
+}
+
+/// Writes down who is waited for, for one who has seen to it that it is woken.
+fn note(peers: &impl Peers, before: Option<Before>, holder: u32) {
+    if let (Some(blame), Some(before)) = (peers.blame(), before) {
+        blame.note(before, holder);
     }
 }

@@ -1,14 +1,14 @@
 //! What a typed segment says of itself, for programs that do not have its type.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::header::{self, Header};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::layout::{Schema, mark};
 use crate::mapping::{Ro, View};
 use crate::segment::SharedMemory;
-use crate::sync::{LockHolder, peek};
+use crate::sync::{BLAMED, LockHolder, held_for, peek};
 use crate::sys::attachment::{self, Ledger};
 
 /// What a typed segment says of itself: its type, whether it is initialised, who made it, who holds
@@ -143,9 +143,10 @@ impl<'s> Description<'s> {
         let states = locks.map(|primitive| {
             let offset = usize::try_from(primitive.offset).unwrap_or(usize::MAX);
             let word = value.atomic_load::<AtomicU32>(offset)?;
-            let (lease, is_poisoned) = peek(word.load(Ordering::Relaxed));
+            let (lease, is_poisoned) = peek(word.load(Ordering::Acquire));
             let holder = lease.map(|lease| {
-                let held_for = waited_for(value, offset, lease);
+                let blamed = value.read::<u64>(offset + BLAMED).ok();
+                let held_for = blamed.and_then(|record| held_for(record, lease));
                 crate::sync::holder_of(word.as_ptr().addr(), lease, held_for)
             });
             Ok(LockState {
@@ -165,13 +166,4 @@ impl<'s> Description<'s> {
             .on(self.segment.name())
             .detail(why)
     }
-}
-
-/// How long somebody has waited for the holder of the lock at `offset`, by the words beside it.
-fn waited_for(value: View<'_, Ro>, offset: usize, lease: u32) -> Option<Duration> {
-    let blamed = value.atomic_load::<AtomicU32>(offset + 4).ok()?;
-    let since = value.read::<u64>(offset + 8).ok()?;
-    let is_blamed = blamed.load(Ordering::Relaxed) == lease;
-    let time = crate::lease::roster::now().checked_sub(since)?;
-    is_blamed.then(|| Duration::from_nanos(time))
 }

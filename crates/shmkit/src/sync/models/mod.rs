@@ -17,9 +17,13 @@
     reason = "data that a lock protects, as loom watches them"
 )]
 
+mod blame;
 mod once;
+mod recursive;
 mod rwlock;
 mod signal;
+#[cfg(feature = "async")]
+mod tasks;
 mod word;
 
 use std::panic::{self, AssertUnwindSafe};
@@ -88,6 +92,7 @@ impl Bounds {
         builder.preemption_bound = self.preemptions;
         builder.check(move || {
             HERE.set(HERE.get() + 1);
+            park::reset_clock();
             model();
         });
         let all = RUNS.fetch_add(HERE.get(), Relaxed) + HERE.get();
@@ -197,7 +202,7 @@ impl<T> std::ops::Deref for Process<T> {
     }
 }
 
-impl<T> Peers for Process<T> {
+impl<T: Send + Sync> Peers for Process<T> {
     fn me(&self) -> u32 {
         self.lease
     }
@@ -205,10 +210,6 @@ impl<T> Peers for Process<T> {
     fn is_alive(&self, lease: u32) -> bool {
         !self.world.dead[lease as usize].load(Acquire)
     }
-
-    fn sleeps_for(&self, _: u32) {}
-
-    fn gives_back(&self) {}
 }
 
 /// Two numbers that are the same but while somebody changes them. Loom watches that nobody does

@@ -28,7 +28,7 @@ impl Process<Once> {
     }
 
     fn turn(&self, act: impl FnOnce(&Datum) -> bool) -> bool {
-        match self.word.take(self, Flagged::Refuse, Limit::Never) {
+        match self.word.take(self, Flagged::Refuse, Limit::Never).unwrap() {
             Ok(_) => {
                 let is_done = act(&self.datum);
                 self.word.unlock(self, is_done, park::ALL);

@@ -6,6 +6,7 @@ use crate::backend::Grant;
 use crate::sync::limit::Limit;
 use crate::sync::readers::Readers;
 use crate::sync::rw_state::RwState;
+use crate::sync::sleep::Thread;
 use crate::sync::word::{Flagged, Refusal, Word};
 
 struct RwLock {
@@ -39,10 +40,8 @@ impl Process<RwLock> {
     /// is in doubt it leaves so, which poisons.
     fn read(&self, limit: Limit) -> Option<[u32; 2]> {
         let state = self.state();
-        let found = state.try_read(self.me(), 0);
-        let seat = found
-            .or_else(|found| state.read(self, 0, found, limit))
-            .ok()?;
+        let read = Thread::waits(state.read(self, 0, limit, &Thread));
+        let seat = read.unwrap().ok()?;
         let grant = state.look(seat)?;
         let seen = self.datum.look();
         assert!(grant.is_in_doubt() || seen[0] == seen[1], "half-written");
@@ -54,10 +53,22 @@ impl Process<RwLock> {
         self.write_within(Limit::Never, Flagged::Refuse)
     }
 
+    /// As `RwLock::write`.
+    fn begin_writing(&self, limit: Limit, flagged: Flagged) -> Result<Grant, Refusal> {
+        let state = self.state();
+        match state.try_write_whole(self.me()) {
+            Ok(()) => Ok(Grant::Clean),
+            Err(has_word) => {
+                let write = state.write(self, has_word, flagged, limit, &Thread);
+                Thread::waits(write).unwrap()
+            }
+        }
+    }
+
     /// Counts, after repairing it if it must.
     fn write_within(&self, limit: Limit, flagged: Flagged) -> Result<Grant, Refusal> {
         let state = self.state();
-        let grant = state.write(self, flagged, || limit)?;
+        let grant = self.begin_writing(limit, flagged)?;
         if grant.is_in_doubt() {
             self.datum.repair();
         }
@@ -104,7 +115,8 @@ fn a_reader_that_tells_leaves_the_sign_of_one_who_waits_again() {
             one.spawn(lease, move |reader| reader.readers.leave(seat))
         });
         assert!(one.word.take_free(one.me()));
-        assert_eq!(one.readers.drain(&one, Limit::Never), Ok(()));
+        let drained = Thread::waits(one.readers.drain(&one, Limit::Never, &Thread));
+        assert_eq!(drained.unwrap(), Ok(()));
         for leaver in leavers {
             leaver.join().unwrap();
         }
@@ -197,7 +209,7 @@ fn a_reader_and_a_writer_survive_a_writer() {
     TIME.preemptions(1).steps(12).check_deaths(|fate| {
         let one = RwLock::first();
         let doomed = one.spawn_doomed(2, fate, |two| {
-            let grant = two.state().write(two, Flagged::Refuse, || Limit::Never);
+            let grant = two.begin_writing(Limit::Never, Flagged::Refuse);
             assert_eq!(grant, Ok(Grant::Clean));
             two.state().leave_writing(two, false);
         });
@@ -241,8 +253,7 @@ fn a_writer_that_gives_up_does_not_take_the_poison_away() {
         let seat = state.try_read(one.me(), 0).unwrap();
         assert_eq!(state.look(seat), Some(Grant::OwnerDied));
         let gives_up = one.spawn(2, |two| {
-            two.state()
-                .write(two, Flagged::Refuse, || Limit::Now)
+            two.begin_writing(Limit::Now, Flagged::Refuse)
                 .map(|grant| two.state().leave_writing(two, grant.is_in_doubt()))
         });
         state.leave_reading(seat, true);

@@ -3,10 +3,17 @@
 use std::sync::atomic::AtomicU32 as Counter;
 
 use super::*;
+use crate::error::Result;
 use crate::sync::limit::Limit;
 use crate::sync::park;
 use crate::sync::signal::{Flag, Passed, Permits, Round, Sequence};
+use crate::sync::sleep::Thread;
 use crate::sync::word::{Flagged, Word};
+
+/// Waits as a thread, which nothing keeps from it.
+fn wait<T>(wait: impl Future<Output = Result<T>>) -> T {
+    Thread::waits(wait).unwrap()
+}
 
 /// A condition variable and its mutex, around a number.
 struct Box {
@@ -31,7 +38,8 @@ impl Box {
 impl Process<Box> {
     fn lock(&self) {
         if !self.word.take_free(self.me()) {
-            self.word.take(self, Flagged::Refuse, Limit::Never).unwrap();
+            let taken = self.word.take(self, Flagged::Refuse, Limit::Never);
+            taken.unwrap().unwrap();
         }
     }
 
@@ -60,7 +68,7 @@ impl Process<Box> {
         while self.add(0) == 0 {
             let before = self.sequence.now();
             self.word.unlock(self, false, 1);
-            self.sequence.wait(before, Limit::Never);
+            wait(self.sequence.wait(before, Limit::Never, &Thread));
             self.lock();
         }
         self.add(-1);
@@ -129,7 +137,7 @@ fn no_more_are_inside_than_there_are_permits() {
         let one = Semaphore::first(1);
         let visit = |process: &Process<Semaphore>| {
             if !process.permits.try_acquire() {
-                assert!(process.permits.acquire(Limit::Never));
+                assert!(wait(process.permits.acquire(Limit::Never, &Thread)));
             }
             assert_eq!(process.inside.fetch_add(1, Relaxed), 0);
             process.inside.fetch_sub(1, Relaxed);
@@ -152,7 +160,7 @@ fn each_permit_lets_one_through_that_waits() {
         let one = Semaphore::first(0);
         let others = [2, 3].map(|lease| {
             one.spawn(lease, |process| {
-                assert!(process.permits.acquire(Limit::Never));
+                assert!(wait(process.permits.acquire(Limit::Never, &Thread)));
             })
         });
         assert!(one.permits.release(1));
@@ -171,11 +179,13 @@ fn who_gives_up_waiting_for_a_permit_leaves_the_mark() {
     NO_TIME.preemptions(2).check(|| {
         let one = Semaphore::first(0);
         let goes = one.spawn(2, |two| {
-            if two.permits.acquire(Limit::Slept(1)) {
+            if wait(two.permits.acquire(Limit::Slept(1), &Thread)) {
                 assert!(two.permits.release(1));
             }
         });
-        let stays = one.spawn(3, |three| three.permits.acquire(Limit::Never));
+        let stays = one.spawn(3, |three| {
+            wait(three.permits.acquire(Limit::Never, &Thread))
+        });
         assert!(one.permits.release(1));
         if one.permits.try_acquire() {
             assert!(one.permits.release(1));
@@ -194,10 +204,12 @@ fn a_death_loses_no_permit_but_its_own() {
     TIME.preemptions(1).check_deaths(|fate| {
         let one = Semaphore::first(0);
         let doomed = one.spawn_doomed(2, fate, |two| {
-            assert!(two.permits.acquire(Limit::Never));
+            assert!(wait(two.permits.acquire(Limit::Never, &Thread)));
             two.inside.store(1, Relaxed);
         });
-        let three = one.spawn(3, |three| three.permits.acquire(Limit::Never));
+        let three = one.spawn(3, |three| {
+            wait(three.permits.acquire(Limit::Never, &Thread))
+        });
         assert!(one.permits.release(2));
         assert!(three.join().unwrap());
         doomed.join().unwrap();
@@ -228,7 +240,11 @@ fn a_manual_event_lets_all_through_and_shows_what_came_before() {
         let one = Event::first();
         let others = [2, 3].map(|lease| {
             one.spawn(lease, |process| {
-                assert!(process.flag.wait(Limit::Never));
+                assert!(wait(process.flag.wait(
+                    process.flag.now(),
+                    Limit::Never,
+                    &Thread
+                )));
                 assert_eq!(process.datum.count(), 1);
             })
         });
@@ -247,7 +263,7 @@ fn a_pulse_is_seen_by_whoever_waits() {
         let one = Event::first();
         let before = one.flag.now();
         let two = one.spawn(2, move |two| {
-            assert!(two.flag.wait_since(before, Limit::Never));
+            assert!(wait(two.flag.wait(before, Limit::Never, &Thread)));
             assert_eq!(two.datum.count(), 1);
         });
         one.datum.change();
@@ -265,7 +281,7 @@ fn an_automatic_event_lets_one_through_each_time() {
         let one = Event::first();
         let others = [2, 3].map(|lease| {
             one.spawn(lease, |process| {
-                assert!(process.flag.take(Limit::Never));
+                assert!(wait(process.flag.take(Limit::Never, &Thread)));
                 // One after the other: the second is let through by the first.
                 process.datum.change();
                 process.flag.set(1);
@@ -275,8 +291,8 @@ fn an_automatic_event_lets_one_through_each_time() {
         for other in others {
             other.join().unwrap();
         }
-        assert!(one.flag.take(Limit::Now));
-        assert!(!one.flag.take(Limit::Now));
+        assert!(wait(one.flag.take(Limit::Now, &Thread)));
+        assert!(!wait(one.flag.take(Limit::Now, &Thread)));
         assert_eq!(one.datum.count(), 2);
     });
 }
@@ -288,7 +304,7 @@ fn all_pass_a_barrier_together_and_one_leads() {
         let one = Process::first((Round::new(0), Counter::new(0)));
         let pass = |process: &Process<(Round, Counter)>| {
             process.1.fetch_add(1, Relaxed);
-            let passed = process.0.wait(3, Limit::Never);
+            let passed = wait(process.0.wait(3, Limit::Never, &Thread));
             assert_eq!(process.1.load(Relaxed), 3, "all have come");
             passed.unwrap() == Passed::Last
         };
@@ -308,7 +324,10 @@ fn a_barrier_is_there_for_the_next_round() {
     NO_TIME.check(|| {
         let one = Process::first(Round::new(u32::MAX << 16));
         let pass = |process: &Process<Round>| {
-            let rounds = [process.wait(2, Limit::Never), process.wait(2, Limit::Never)];
+            let rounds = [
+                wait(process.wait(2, Limit::Never, &Thread)),
+                wait(process.wait(2, Limit::Never, &Thread)),
+            ];
             rounds.map(|passed| u32::from(passed.unwrap() == Passed::Last))
         };
         let two = one.spawn(2, pass);
@@ -322,8 +341,10 @@ fn a_barrier_is_there_for_the_next_round() {
 fn who_gives_up_at_a_barrier_has_not_come() {
     TIME.check(|| {
         let one = Process::first(Round::new(0));
-        let two = one.spawn(2, |two| two.wait(2, Limit::Slept(1)).is_some());
-        let has_passed = one.wait(2, Limit::Slept(1)).is_some();
+        let two = one.spawn(2, |two| {
+            wait(two.wait(2, Limit::Slept(1), &Thread)).is_some()
+        });
+        let has_passed = wait(one.wait(2, Limit::Slept(1), &Thread)).is_some();
         assert_eq!(two.join().unwrap(), has_passed);
         assert_eq!(one.arrived(), 0);
     });

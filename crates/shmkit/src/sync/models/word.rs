@@ -24,7 +24,7 @@ impl Process<Mutex> {
     fn lock(&self, flagged: Flagged, limit: Limit) -> Result<Grant, Refusal> {
         match self.word.take_free(self.me()) {
             true => Ok(Grant::Clean),
-            false => self.word.take(self, flagged, limit),
+            false => self.word.take(self, flagged, limit).unwrap(),
         }
     }
 

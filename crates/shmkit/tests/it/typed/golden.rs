@@ -1,5 +1,7 @@
 //! The bytes of version 1, as other languages find them.
 
+use std::time::SystemTime;
+
 use shmkit::sync::{
     Barrier, Condvar, Event, Mutex, Once, OnceCell, RecursiveMutex, RwLock, Semaphore,
 };
@@ -85,15 +87,22 @@ fn a_mutex() {
     });
     assert!(panicked.is_err());
     assert_eq!(bytes(&made), with([0, 0, 0, 0x40]));
-    // Somebody has waited for lease 1, since some time after 2001.
+    // Somebody has waited for lease 1, for less than a minute.
     made.clear_poison().unwrap();
-    let _held = made.lock().unwrap();
+    let held = made.lock().unwrap();
+    let now = || SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+    let units = |nanoseconds: u64| nanoseconds >> 20 & ((1 << 34) - 1);
     assert!(made.lock_timeout(crate::support::SHORT).is_err());
-    let bytes = bytes(&made);
-    assert_eq!(bytes[..8], [1, 0, 0, 0x80, 1, 0, 0, 0]);
-    let since = u64::from_le_bytes(bytes[8..16].try_into().unwrap());
-    assert!(since > 1_000_000_000_000_000_000);
-    assert_eq!(bytes[16..], data);
+    let awaited = bytes(&made);
+    assert_eq!(awaited[..8], [1, 0, 0, 0x80, 0, 0, 0, 0]);
+    let blamed = u64::from_le_bytes(awaited[8..16].try_into().unwrap());
+    assert_eq!(blamed >> 34, 1);
+    assert!(units(now().wrapping_sub(blamed << 20)) < 60 << 10);
+    assert_eq!(awaited[16..], data);
+    // Nobody is, after the first turn in which somebody was.
+    drop(held);
+    let after = [[0; 4], [1, 0, 0, 0], [1, 0, 0, 0], [0; 4]].concat();
+    assert_eq!(bytes(&made)[..16], after);
 }
 
 #[test]
