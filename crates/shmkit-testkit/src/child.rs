@@ -316,6 +316,14 @@ impl Child {
     }
 }
 
+/// The handle of the process.
+#[cfg(windows)]
+impl std::os::windows::io::AsHandle for Child {
+    fn as_handle(&self) -> std::os::windows::io::BorrowedHandle<'_> {
+        self.process.as_handle()
+    }
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
         self.kill_group();

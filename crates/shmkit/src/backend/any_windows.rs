@@ -1,19 +1,24 @@
-//! Segments and semaphores on Windows, which has one type of key.
+//! Segments and semaphores on Windows, which has one type of key; files, and memory without a name.
 
 use std::io::{self, Read};
+use std::os::windows::io::OwnedHandle;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use super::windows::{lock, segment};
+use super::windows::{file, lock, memory, named, segment};
 use super::{
-    Advice, Detached, Examined, FsKind, Grant, InUse, Lifetime, Medium, Nodes, Origin, Owners,
-    Removal, Seals, Spec, Suspect, Target, semaphore_key, unsupported,
+    Advice, Detached, FsKind, Grant, InUse, Lifetime, Nodes, Origin, Owners, Removal, Seals, Spec,
+    Suspect, Target, semaphore_key, unsupported,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
+use crate::mapping::Access;
+use crate::sys::object;
 
 pub(crate) use super::windows::explain;
+pub(crate) use crate::sys::section::copy_checked;
+pub(crate) use file::{examine as examine_directory, sweep, temporary_name};
 pub(crate) use lock::{Taken, Ticket};
 
 /// An attached segment.
@@ -29,48 +34,78 @@ pub(crate) fn is_supported(kind: KeyType) -> bool {
     kind == KeyType::Windows
 }
 
-/// The key, which is of the type that there is.
-fn key_of(target: &Target, op: Op) -> Result<&NativeIpcKey> {
-    match target {
-        Target::Key(key) if is_supported(key.key_type()) => Ok(key),
-        Target::Key(key) => Err(unsupported(key, op)),
-        _ => Err(Error::new(op, ErrorKind::Unsupported)
-            .on(target)
-            .detail("files and nameless memory are no segments on Windows so far")
-            .hint("use a key")),
+fn refuse_other(key: &NativeIpcKey, op: Op) -> Result<()> {
+    match is_supported(key.key_type()) {
+        true => Ok(()),
+        false => Err(unsupported(key, op)),
     }
 }
 
 /// Makes a segment.
 pub(crate) fn create(target: &Target, spec: &Spec, op: Op) -> Result<(Segment, Option<Semaphore>)> {
-    let key = key_of(target, op)?;
-    with_lock(key, segment::create(key, spec, op)?, spec, op)
+    let made = match target {
+        Target::Key(key) => {
+            refuse_other(key, op)?;
+            return with_lock(key, named::create(key, spec, op)?, spec, op);
+        }
+        Target::File(path) => file::create(path, spec, op),
+        Target::Unnamed(directory) => file::create_unnamed(directory, spec, op),
+        Target::Memory(_) => memory::create(spec, op),
+    };
+    without_lock(made, target)
 }
 
-/// Makes a segment of the contents and of their size in whole pages.
+/// Makes a segment of the contents: of their size in files, and otherwise in whole pages.
 pub(crate) fn create_from(
     target: &Target,
     spec: &Spec,
     contents: &mut dyn Read,
     op: Op,
 ) -> Result<(Segment, Option<Semaphore>)> {
-    let key = key_of(target, op)?;
-    with_lock(
-        key,
-        segment::create_from(key, spec, contents, op)?,
-        spec,
-        op,
-    )
+    let made =
+        match target {
+            Target::Key(key) => {
+                refuse_other(key, op)?;
+                return with_lock(key, named::create_from(key, spec, contents, op)?, spec, op);
+            }
+            Target::File(path) => file::create_from(path, spec, contents, op),
+            Target::Unnamed(_) => Err(Error::new(op, ErrorKind::Unsupported)
+                .detail("a file without a name is made of zeros")),
+            Target::Memory(_) => memory::create_from(spec, contents, op),
+        };
+    without_lock(made, target)
 }
 
-/// Attaches to a segment that exists. There are no orphans.
+fn without_lock(
+    made: Result<segment::Segment>,
+    target: &Target,
+) -> Result<(Segment, Option<Semaphore>)> {
+    match made {
+        Ok(segment) => Ok((Segment(segment), None)),
+        Err(error) => Err(error.on(target)),
+    }
+}
+
+/// Attaches to a segment that exists; `None` if it was an orphan, which only files can be, and is
+/// removed.
 pub(crate) fn attach(
     target: &Target,
     spec: &Spec,
     op: Op,
 ) -> Result<Option<(Segment, Option<Semaphore>)>> {
-    let key = key_of(target, op)?;
-    with_lock(key, segment::attach(key, spec, op)?, spec, op).map(Some)
+    match target {
+        Target::Key(key) => {
+            refuse_other(key, op)?;
+            with_lock(key, named::attach(key, spec, op)?, spec, op).map(Some)
+        }
+        Target::File(path) => match file::attach(path, spec, op) {
+            Ok(segment) => Ok(segment.map(|segment| (Segment(segment), None))),
+            Err(error) => Err(error.on(target)),
+        },
+        Target::Unnamed(_) | Target::Memory(_) => {
+            Err(Error::new(op, ErrorKind::NotFound).on(target))
+        }
+    }
 }
 
 /// The lock is opened at once, so that what is known of its owner lives as long as the segment.
@@ -92,41 +127,29 @@ fn with_lock(
 
 /// Removes a segment by name, as far as that is possible.
 pub(crate) fn remove(key: &NativeIpcKey, _: &Spec, in_use: InUse) -> Result<()> {
-    match is_supported(key.key_type()) {
-        true => segment::remove(key, in_use),
-        false => Err(unsupported(key, Op::Remove)),
-    }
+    refuse_other(key, Op::Remove)?;
+    named::remove(key, in_use)
 }
 
 /// Removes a file that is a segment.
-pub(crate) fn remove_file(target: &Target, _: &Path, _: InUse) -> Result<()> {
-    key_of(target, Op::Remove).map(drop)
+pub(crate) fn remove_file(target: &Target, path: &Path, in_use: InUse) -> Result<()> {
+    file::remove(path, in_use).map_err(|error| error.on(target))
 }
 
-/// What a directory is like.
-pub(crate) fn examine_directory(_: &Path) -> Result<Examined> {
-    Err(Error::new(Op::Inspect, ErrorKind::Unsupported)
-        .detail("file systems are not told apart on Windows so far"))
-}
-
-/// A copy by the kernel, which Windows has for nobody.
-///
-/// # Safety
-/// None is needed.
-#[expect(unsafe_code, reason = "as where there is one")]
-pub(crate) unsafe fn copy_checked(_: *const u8, _: *mut u8, _: usize) -> io::Result<usize> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Removes what the dead left, of which there is nothing.
-pub(crate) fn sweep(_: &Path) {}
-
-/// A name for a temporary file.
-pub(crate) fn temporary_name() -> String {
-    "shmkit-tmp".to_owned()
+/// Attaches to what a handle leads to.
+pub(crate) fn adopt(handle: OwnedHandle, spec: &Spec, op: Op) -> Result<Segment> {
+    match object::is_file(&handle).map_err(|cause| explain(cause, op))? {
+        true => file::adopt(handle.into(), spec, op).map(Segment),
+        false => memory::adopt(handle, spec, op).map(Segment),
+    }
 }
 
 impl Segment {
+    /// A handle for others.
+    pub(crate) fn to_handle(&self, access: Access, goes_to_children: bool) -> Result<OwnedHandle> {
+        self.0.to_handle(access, goes_to_children)
+    }
+
     pub(crate) fn address(&self) -> NonNull<u8> {
         self.0.address()
     }
@@ -147,47 +170,43 @@ impl Segment {
         self.0.origin()
     }
 
-    /// Leaves; the kernel removes what nobody uses any more.
+    /// Leaves, and removes what nobody uses any more, as far as the kernel does not.
     pub(crate) fn detach(
         self,
-        _: &Target,
+        target: &Target,
         removal: Removal,
         lock: Option<Semaphore>,
     ) -> Result<Detached> {
         drop(lock);
-        Ok(self.0.detach(removal))
+        self.0.detach(removal).map_err(|error| error.on(target))
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.size()
+        self.0.capacity()
     }
 
-    pub(crate) fn grow(&self, _: usize) -> Result<()> {
-        Err(as_it_was_made(Op::Grow))
+    pub(crate) fn grow(&self, size: usize) -> Result<()> {
+        self.0.grow(size)
     }
 
-    pub(crate) fn shrink(&self, _: usize, _: bool) -> Result<()> {
-        Err(as_it_was_made(Op::Shrink))
+    pub(crate) fn shrink(&self, size: usize, in_use: bool) -> Result<()> {
+        self.0.shrink(size, in_use)
     }
 
     pub(crate) fn refresh(&self) -> Result<usize> {
-        Ok(self.size())
+        self.0.refresh()
     }
 
-    pub(crate) fn wait_for_growth(&self, _: usize, _: Duration) -> Result<Option<usize>> {
-        Err(as_it_was_made(Op::Inspect))
+    pub(crate) fn wait_for_growth(&self, size: usize, limit: Duration) -> Result<Option<usize>> {
+        self.0.wait_for_growth(size, limit)
     }
 
-    /// There is nowhere to write it to.
-    pub(crate) fn flush(&self, _: usize, _: usize, _: bool) -> Result<()> {
-        Ok(())
+    pub(crate) fn flush(&self, offset: usize, len: usize, wait: bool) -> Result<()> {
+        self.0.flush(offset, len, wait)
     }
 
     pub(crate) fn fs_kind(&self) -> Result<FsKind> {
-        Ok(FsKind {
-            medium: Medium::Memory,
-            name: "page file".to_owned(),
-        })
+        self.0.fs_kind()
     }
 
     pub(crate) fn seals(&self) -> Result<Seals> {
@@ -208,46 +227,30 @@ impl Segment {
     }
 
     pub(crate) fn warning(&self) -> Option<&str> {
-        None
+        self.0.warning()
     }
 
-    pub(crate) fn advise(&self, _: usize, _: usize, _: Advice) -> Result<()> {
-        Err(no_wishes(
-            "Windows takes no advice on how segments will be used",
-        ))
+    pub(crate) fn advise(&self, offset: usize, len: usize, advice: Advice) -> Result<()> {
+        self.0.advise(offset, len, advice)
     }
 
     pub(crate) fn prefer_huge_pages(&self) -> Result<()> {
-        Err(no_wishes(
-            "Windows makes large pages only for those who may lock memory, at once",
-        ))
+        Err(Error::new(Op::Place, ErrorKind::Unsupported)
+            .detail("Windows makes large pages only at once, for memory without a name")
+            .hint("make it with `memfd` and `HugePages::Reserved`"))
     }
 
-    /// Touches every page.
     pub(crate) fn populate(&self, offset: usize, len: usize, write: bool) -> Result<()> {
-        self.0.populate(offset, len, write);
-        Ok(())
+        self.0.populate(offset, len, write)
     }
 
     pub(crate) fn lock_in_memory(&self, offset: usize, len: usize, lock: bool) -> Result<()> {
         self.0.lock_in_memory(offset, len, lock)
     }
 
-    pub(crate) fn bind(&self, _: usize, _: usize, _: &Nodes) -> Result<()> {
-        Err(no_wishes(
-            "the nodes of a segment's pages cannot be chosen on Windows so far",
-        ))
+    pub(crate) fn bind(&self, offset: usize, len: usize, nodes: &Nodes) -> Result<()> {
+        self.0.bind(offset, len, nodes)
     }
-}
-
-fn no_wishes(why: &str) -> Error {
-    Error::new(Op::Place, ErrorKind::Unsupported).detail(why)
-}
-
-fn as_it_was_made(op: Op) -> Error {
-    Error::new(op, ErrorKind::Unsupported)
-        .detail("a Windows segment is as it was made")
-        .hint("make a larger one under another key")
 }
 
 fn no_seals() -> Error {

@@ -47,12 +47,14 @@ mod placement;
 mod seals;
 mod target;
 
+#[cfg(any(unix, keys = "windows"))]
+pub(crate) use any::adopt;
 pub(crate) use any::{
     Presence, Segment, Semaphore, Taken, Ticket, attach, copy_checked, create, create_from,
     examine_directory, explain, name_suspects, remove, remove_file, sweep, temporary_name,
 };
 #[cfg(unix)]
-pub(crate) use any::{adopt, is_of_key, target_of};
+pub(crate) use any::{is_of_key, target_of};
 #[cfg(any(sys = "linux", sys = "portable"))]
 pub(crate) use any::{semaphore_mode, user_name};
 
@@ -108,7 +110,7 @@ pub(crate) struct Spec {
     pub(crate) trust: Owners,
     pub(crate) removal: Removal,
     #[cfg_attr(
-        not(sys = "linux"),
+        not(any(sys = "linux", keys = "windows")),
         expect(dead_code, reason = "no segments, no orphans")
     )]
     pub(crate) orphans: Orphans,

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 
 use super::info::{LockInfo, LockUser};
-use super::windows::{lock, segment};
+use super::windows::{lock, named};
 use super::{Holders, Place, SegmentInfo, semaphore_key, unsupported};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
@@ -19,7 +19,7 @@ pub(crate) fn list() -> Result<Vec<SegmentInfo>> {
 /// The segment of a key.
 pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
     match key.key_type() {
-        KeyType::Windows => segment::look(key),
+        KeyType::Windows => named::look(key),
         _ => Err(unsupported(key, Op::Inspect)),
     }
 }

@@ -142,7 +142,7 @@ impl SharedMemory {
         Self::options().remove(key, in_use)
     }
 
-    fn segment(&self) -> &backend::Segment {
+    pub(crate) fn segment(&self) -> &backend::Segment {
         self.segment
             .as_ref()
             .expect("only taken out when it is dropped")

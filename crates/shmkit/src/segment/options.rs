@@ -310,6 +310,22 @@ impl Options {
         }
     }
 
+    /// What is asked for.
+    #[allow(dead_code, reason = "for what is handed over as a handle")]
+    pub(crate) fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// A segment that was attached by other means than a name.
+    #[allow(dead_code, reason = "for what is handed over as a handle")]
+    pub(crate) fn attached(
+        &self,
+        target: Target,
+        segment: backend::Segment,
+    ) -> Result<SharedMemory> {
+        self.place(self.handle(target, segment, None))
+    }
+
     pub(super) fn handle(
         &self,
         target: Target,

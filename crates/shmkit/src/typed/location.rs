@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 use std::os::fd::BorrowedFd;
+#[cfg(keys = "windows")]
+use std::os::windows::io::BorrowedHandle;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Op, Result};
@@ -36,6 +38,9 @@ pub enum Location<'l> {
     /// What a descriptor leads to; see [`Options::attach_fd`]. It can only be opened.
     #[cfg(unix)]
     Fd(BorrowedFd<'l>),
+    /// What a handle leads to; see `Options::attach_handle`. It can only be opened.
+    #[cfg(keys = "windows")]
+    Handle(BorrowedHandle<'l>),
 }
 
 impl<'l> From<&'l NativeIpcKey> for Location<'l> {
@@ -63,6 +68,13 @@ impl<'l> From<BorrowedFd<'l>> for Location<'l> {
     }
 }
 
+#[cfg(keys = "windows")]
+impl<'l> From<BorrowedHandle<'l>> for Location<'l> {
+    fn from(handle: BorrowedHandle<'l>) -> Self {
+        Self::Handle(handle)
+    }
+}
+
 impl Location<'_> {
     pub(super) fn create(&self, options: &Options) -> Result<SharedMemory> {
         match self {
@@ -72,6 +84,10 @@ impl Location<'_> {
             #[cfg(unix)]
             Self::Fd(_) => Err(Error::new(Op::Create, ErrorKind::AlreadyExists)
                 .detail("a descriptor leads to something that exists")
+                .hint("open it")),
+            #[cfg(keys = "windows")]
+            Self::Handle(_) => Err(Error::new(Op::Create, ErrorKind::AlreadyExists)
+                .detail("a handle leads to something that exists")
                 .hint("open it")),
         }
     }
@@ -93,6 +109,13 @@ impl Location<'_> {
                     .map_err(|cause| Error::os(Op::Attach, cause))?;
                 options.attach_fd(fd)
             }
+            #[cfg(keys = "windows")]
+            Self::Handle(handle) => {
+                let handle = handle
+                    .try_clone_to_owned()
+                    .map_err(|cause| Error::os(Op::Attach, cause))?;
+                options.attach_handle(handle)
+            }
         }
     }
 
@@ -103,6 +126,8 @@ impl Location<'_> {
             Self::Memory(name) => options.memfd(name),
             #[cfg(unix)]
             Self::Fd(_) => self.attach(options, Access::ReadWrite),
+            #[cfg(keys = "windows")]
+            Self::Handle(_) => self.attach(options, Access::ReadWrite),
         }
     }
 }

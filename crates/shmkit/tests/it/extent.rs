@@ -1,13 +1,10 @@
 //! The size of segments: growing in place, shrinking, flushing, what they lie on.
 
 use std::fs;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use shmkit::{
-    Access, ErrorKind, Medium, Options, SharedMemory, Wish, directory, key::NativeIpcKey,
-};
-use shmkit_testkit::{Child, Scratch, role, spawn};
+use shmkit::{Access, ErrorKind, Medium, Options, SharedMemory, Wish, directory};
+use shmkit_testkit::{Scratch, role, spawn};
 
 use crate::support::{LONG, SHORT, TestKey};
 
@@ -95,78 +92,6 @@ fn what_cannot_grow_says_why() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     let system_v = SharedMemory::create(&system_v, 10).unwrap();
     assert_eq!(grow(system_v), ErrorKind::Unsupported);
-}
-
-/// A counter at 0 says how many numbers follow; number `n` is `n`.
-fn numbers_are_right(segment: &SharedMemory, count: u64) -> bool {
-    let view = segment.view();
-    (1..=count).all(|n| view.read::<u64>(8 * n as usize).unwrap() == n)
-}
-
-#[test]
-#[ignore = "child role"]
-fn role_read_what_grows() {
-    let Some(me) = role() else { return };
-    let (key, last) = me.arg().split_once(' ').unwrap();
-    let last: u64 = last.parse().unwrap();
-    let segment = SharedMemory::options()
-        .growable(1 << 30)
-        .access(Access::ReadOnly)
-        .attach(&key.parse::<NativeIpcKey>().unwrap())
-        .unwrap();
-    me.say("reading");
-    let first = segment.view();
-    let mut size = segment.size();
-    let mut times = 0;
-    loop {
-        // The low half: not every 32-bit processor can load 8 bytes at once from read-only memory.
-        let count = first
-            .atomic_load::<AtomicU32>(0)
-            .unwrap()
-            .load(Ordering::Acquire);
-        let count = u64::from(count);
-        // The counter is raised after the segment has grown.
-        if 8 * (count as usize + 1) > size {
-            size = segment.wait_for_growth(size, LONG).unwrap();
-            times += 1;
-            continue;
-        }
-        assert!(numbers_are_right(&segment, count));
-        if count == last {
-            break;
-        }
-        std::hint::spin_loop();
-    }
-    assert!(times > 0);
-    me.say("read all");
-}
-
-#[test]
-fn four_readers_follow_a_segment_that_grows() {
-    let key = TestKey::posix();
-    let segment = growable().create(&key).unwrap();
-    let last = 20_000_u64;
-    let mut readers: Vec<Child> = (0..4)
-        .map(|_| spawn("extent::role_read_what_grows", format!("{} {last}", *key)))
-        .collect();
-    readers
-        .iter_mut()
-        .for_each(|reader| reader.expect("reading"));
-    for n in 1..=last {
-        let end = 8 * (n as usize + 1);
-        if end > segment.size() {
-            segment.grow(end.next_multiple_of(2 * PAGE)).unwrap();
-        }
-        let view = segment.view_mut().unwrap();
-        view.write(8 * n as usize, &n).unwrap();
-        let count = view.atomic::<AtomicU64>(0).unwrap();
-        count.store(n, Ordering::Release);
-    }
-    for mut reader in readers {
-        reader.expect("read all");
-        reader.finish();
-    }
-    assert!(numbers_are_right(&segment, last));
 }
 
 #[test]

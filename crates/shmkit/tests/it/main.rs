@@ -9,11 +9,13 @@ mod conformance;
 mod crash;
 #[cfg(target_os = "linux")]
 mod extent;
-#[cfg(target_os = "linux")]
 mod files;
+#[cfg(target_os = "linux")]
+mod files_unix;
 #[cfg(target_os = "linux")]
 mod fork;
 mod format;
+mod growth;
 #[cfg(target_os = "linux")]
 mod handover;
 #[cfg(target_os = "linux")]
@@ -23,7 +25,6 @@ mod interrupt;
 mod other_build;
 #[cfg(target_os = "linux")]
 mod placement;
-#[cfg(target_os = "linux")]
 mod places;
 #[cfg(target_os = "linux")]
 mod qt_face;
@@ -38,11 +39,11 @@ mod reaper_storm;
 #[cfg(target_os = "linux")]
 mod seals;
 mod support;
-#[cfg(target_os = "linux")]
 mod sync;
 mod tidy;
-#[cfg(target_os = "linux")]
 mod typed;
 mod typed_builds;
 #[cfg(target_os = "linux")]
 mod watching;
+#[cfg(windows)]
+mod windows;

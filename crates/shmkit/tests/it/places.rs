@@ -5,10 +5,17 @@
 )]
 
 use std::fmt;
+#[cfg(unix)]
 use std::fs::{self, File};
+#[cfg(unix)]
 use std::os::fd::AsFd;
+#[cfg(unix)]
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+#[cfg(windows)]
+use std::os::windows::io::{AsRawHandle as _, BorrowedHandle, OwnedHandle, RawHandle};
+#[cfg(unix)]
+use std::path::Path;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use shmkit::key::NativeIpcKey;
@@ -25,7 +32,11 @@ pub(crate) enum Place {
     Key(NativeIpcKey),
     File(PathBuf),
     /// A descriptor, of this process or another.
+    #[cfg(unix)]
     Fd(PathBuf),
+    /// A handle, which children of this process have, too.
+    #[cfg(windows)]
+    Handle(usize),
 }
 
 impl fmt::Display for Place {
@@ -33,7 +44,10 @@ impl fmt::Display for Place {
         match self {
             Self::Key(key) => write!(f, "{key}"),
             Self::File(path) => write!(f, "file {}", path.display()),
+            #[cfg(unix)]
             Self::Fd(path) => write!(f, "fd {}", path.display()),
+            #[cfg(windows)]
+            Self::Handle(number) => write!(f, "handle {number}"),
         }
     }
 }
@@ -44,7 +58,10 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text.split_once(' ') {
             Some(("file", path)) => Self::File(path.into()),
+            #[cfg(unix)]
             Some(("fd", path)) => Self::Fd(path.into()),
+            #[cfg(windows)]
+            Some(("handle", number)) => Self::Handle(number.parse().unwrap()),
             _ => Self::Key(text.parse()?),
         })
     }
@@ -55,10 +72,13 @@ impl Place {
         match self {
             Self::Key(key) => act(key.into()),
             Self::File(path) => act(path.into()),
+            #[cfg(unix)]
             Self::Fd(path) => {
                 let file = File::options().read(true).write(true).open(path).unwrap();
                 act(file.as_fd().into())
             }
+            #[cfg(windows)]
+            Self::Handle(number) => act(borrowed(*number).into()),
         }
     }
 
@@ -135,12 +155,24 @@ impl Place {
         match self {
             Self::Key(key) => options.attach(key),
             Self::File(path) => options.attach_file(path),
+            #[cfg(unix)]
             Self::Fd(path) => {
                 let file = File::options().read(true).write(true).open(path).unwrap();
                 options.attach_fd(file.into())
             }
+            #[cfg(windows)]
+            Self::Handle(number) => {
+                options.attach_handle(borrowed(*number).try_clone_to_owned().unwrap())
+            }
         }
     }
+}
+
+/// A handle that its maker keeps open.
+#[cfg(windows)]
+fn borrowed<'h>(number: usize) -> BorrowedHandle<'h> {
+    // SAFETY: it is open as long as the maker's `Keeper` is, which outlives the test.
+    unsafe { BorrowedHandle::borrow_raw(number as RawHandle) }
 }
 
 /// A typed segment of this process, with where others find it, removed when it is dropped.
@@ -154,6 +186,8 @@ pub(crate) struct Made<T: ShmSafe> {
 enum Keeper {
     Key(TestKey),
     Folder(Scratch),
+    #[cfg(windows)]
+    Handle(OwnedHandle),
 }
 
 impl<T: ShmSafe> std::ops::Deref for Made<T> {
@@ -167,7 +201,7 @@ impl<T: ShmSafe> std::ops::Deref for Made<T> {
 /// Makes a typed segment of one kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Maker {
-    Posix,
+    Key,
     File,
     Memory,
 }
@@ -175,8 +209,8 @@ pub(crate) enum Maker {
 impl Maker {
     pub(crate) fn make<T: ShmSafe>(self, value: T) -> Made<T> {
         match self {
-            Self::Posix => {
-                let key = TestKey::posix();
+            Self::Key => {
+                let key = TestKey::named();
                 let place = Place::Key(key.key.clone());
                 Made {
                     shared: place.create(value).unwrap(),
@@ -198,17 +232,34 @@ impl Maker {
                 let location = Location::Memory(&name);
                 // SAFETY: only these tests open it.
                 let shared = unsafe { Shared::create(location, value) }.unwrap();
-                Made {
-                    place: Place::Fd(descriptor_of(shared.segment())),
-                    shared,
-                    _cleanup: None,
-                }
+                found_by_what_this_process_has_open(shared)
             }
         }
     }
 }
 
+#[cfg(unix)]
+fn found_by_what_this_process_has_open<T: ShmSafe>(shared: Shared<T>) -> Made<T> {
+    Made {
+        place: Place::Fd(descriptor_of(shared.segment())),
+        shared,
+        _cleanup: None,
+    }
+}
+
+#[cfg(windows)]
+fn found_by_what_this_process_has_open<T: ShmSafe>(shared: Shared<T>) -> Made<T> {
+    let handle = shared.segment().to_inherited_handle(Access::ReadWrite);
+    let handle = handle.unwrap();
+    Made {
+        place: Place::Handle(handle.as_raw_handle() as usize),
+        shared,
+        _cleanup: Some(Keeper::Handle(handle)),
+    }
+}
+
 /// The descriptor by which this process has a segment without a name.
+#[cfg(unix)]
 fn descriptor_of(segment: &SharedMemory) -> PathBuf {
     let file = |path: &Path| {
         let metadata = fs::metadata(path).ok()?;
@@ -226,10 +277,10 @@ fn descriptor_of(segment: &SharedMemory) -> PathBuf {
 
 /// Runs each test function once for every kind of typed segment.
 macro_rules! for_every_place {
-    ($($test:ident),+ $(,)?) => {
-        mod posix { $(#[test] fn $test() { super::$test(crate::places::Maker::Posix); })+ }
-        mod file { $(#[test] fn $test() { super::$test(crate::places::Maker::File); })+ }
-        mod memfd { $(#[test] fn $test() { super::$test(crate::places::Maker::Memory); })+ }
+    ($($(#[$attribute:meta])? $test:ident),+ $(,)?) => {
+        mod key { $($(#[$attribute])? #[test] fn $test() { super::$test(crate::places::Maker::Key); })+ }
+        mod file { $($(#[$attribute])? #[test] fn $test() { super::$test(crate::places::Maker::File); })+ }
+        mod memory { $($(#[$attribute])? #[test] fn $test() { super::$test(crate::places::Maker::Memory); })+ }
     };
 }
 pub(crate) use for_every_place;

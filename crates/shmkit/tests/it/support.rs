@@ -54,6 +54,14 @@ impl TestKey {
         Self::of(NativeIpcKey::legacy(&unique_name()), Cleanup::default())
     }
 
+    /// A key of the type that this system has for locks that know their owner's death.
+    pub(crate) fn named() -> Self {
+        #[cfg(unix)]
+        return Self::posix();
+        #[cfg(windows)]
+        return Self::windows();
+    }
+
     /// `posix:/NAME`.
     #[cfg(unix)]
     pub(crate) fn posix() -> Self {

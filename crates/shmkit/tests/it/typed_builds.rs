@@ -12,10 +12,10 @@ use crate::support::{LONG, SHORT, TestKey};
 macro_rules! for_both_builds {
     ($($test:ident),+ $(,)?) => {
         mod this_build { $(#[test] fn $test() {
-            super::$test(super::key(), |role, key| Some(super::this_build(role, key)));
+            super::$test(crate::support::TestKey::named(), |role, key| Some(super::this_build(role, key)));
         })+ }
         mod other_build { $(#[test] fn $test() {
-            super::$test(super::key(), super::other_build);
+            super::$test(crate::support::TestKey::named(), super::other_build);
         })+ }
     };
 }
@@ -28,16 +28,6 @@ for_both_builds!(
 );
 
 type Start = fn(&str, &TestKey) -> Option<Child>;
-
-#[cfg(unix)]
-fn key() -> TestKey {
-    TestKey::posix()
-}
-
-#[cfg(windows)]
-fn key() -> TestKey {
-    TestKey::windows()
-}
 
 fn this_build(role: &str, key: &TestKey) -> Child {
     launch(role_command(

@@ -44,3 +44,19 @@ pub(crate) fn explain(cause: io::Error, op: Op) -> Error {
         _ => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_make_global_names_is_told_that_opening_them_needs_nothing() {
+        let refused = || io::Error::from_raw_os_error(ERROR_ACCESS_DENIED);
+        let error = explain(refused(), Op::Create);
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        let help = error.help().unwrap();
+        assert!(help.contains("SeCreateGlobalPrivilege"), "{help}");
+        assert!(help.contains("to open them does not"), "{help}");
+        assert_eq!(explain(refused(), Op::Attach).help(), None);
+    }
+}

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use super::explain::explain;
 use super::name::beside;
-use super::segment::check_name;
+use super::named::check_name;
 use crate::backend::{Grant, Owners, Suspect};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::interrupt;

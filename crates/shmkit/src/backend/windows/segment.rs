@@ -1,242 +1,48 @@
-//! Segments: sections of the page file.
-//!
-//! A section has its name at once, and zeros. Where something else shall be in it from the beginning
-//! its maker holds a mutex, the *birth*, until it is there, and those who attach wait for that. Qt
-//! does not know of it, and need not: what Qt attaches to has no such beginning.
+//! What all segments have in common: a section that is mapped, and leases on it.
 
-use std::io::{self, Read};
 use std::os::windows::io::OwnedHandle;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::explain::explain;
-use super::name::{beside, objection};
-use crate::backend::{
-    Detached, InUse, Kind, Lifetime, Origin, Owners, Place, Removal, SegmentInfo, Spec, State,
-};
+use super::file::Backing;
+use super::named;
+use crate::backend::backoff::Backoff;
+use crate::backend::{Advice, Detached, FsKind, Lifetime, Medium, Nodes, Origin, Removal, bytes};
 use crate::error::{Error, ErrorKind, Op, Result};
-use crate::key::NativeIpcKey;
-use crate::layout::mark;
 use crate::mapping::Access;
 use crate::sys::attachment::Attached;
-use crate::sys::object;
 use crate::sys::section::{self, Mapping, Window};
-use crate::sys::security::{self, Descriptor};
-use crate::sys::signal;
-
-/// How long a maker may take to fill in a beginning.
-const BIRTH: Duration = Duration::from_secs(10);
+use crate::sys::{file, object};
 
 /// What the names of a segment's leases have at their end, before the number.
-const LEASE: &str = "lease";
+pub(super) const LEASE: &str = "lease";
+
+/// What a section is made of, and how it ends.
+#[derive(Debug)]
+pub(super) enum Of {
+    /// A name for the page file, which goes with its last handle.
+    Name(String),
+    /// The page file, without a name for others to find.
+    Memory,
+    File(Backing),
+}
 
 /// An attached segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
     /// Dropped before the mapping.
-    attached: Attached,
-    mapping: Mapping,
+    pub(super) attached: Attached,
+    pub(super) mapping: Mapping,
     /// Qt keeps its handle as well, and by the number of handles one sees who is there.
-    section: OwnedHandle,
-    name: String,
-    size: usize,
-    mode: u32,
-    origin: Origin,
-}
-
-/// Holds off others while a segment of this name gets its beginning.
-struct Birth(OwnedHandle);
-
-impl Birth {
-    fn new(name: &str, mode: u32) -> io::Result<Self> {
-        let mutex = signal::mutex(&beside(name, "birth"), &Descriptor::new(mode)?)?.handle;
-        // A maker that died held it: then its segment is gone, or whole.
-        match object::wait(&mutex, BIRTH)? {
-            true => Ok(Self(mutex)),
-            false => Err(io::ErrorKind::TimedOut.into()),
-        }
-    }
-}
-
-impl Drop for Birth {
-    fn drop(&mut self) {
-        // It fails only for a thread that does not have it.
-        let _ = signal::give(&self.0);
-    }
-}
-
-pub(super) fn check_name(key: &NativeIpcKey, op: Op) -> Result<()> {
-    match objection(key.native_key()) {
-        Some(why) => Err(Error::new(op, ErrorKind::InvalidKey).on(key).detail(why)),
-        None => Ok(()),
-    }
-}
-
-/// Makes a segment of zeros, or with a beginning.
-pub(crate) fn create(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Segment> {
-    check_name(key, op)?;
-    if spec.lifetime == Lifetime::Kept {
-        return Err(Error::new(op, ErrorKind::Unsupported)
-            .on(key)
-            .detail("Windows removes a segment with its last user, so none can be kept")
-            .hint("keep a process attached for as long as it shall exist"));
-    }
-    make(key.native_key(), spec).map_err(|cause| explain(cause, op).on(key))
-}
-
-fn make(name: &str, spec: &Spec) -> io::Result<Segment> {
-    let _birth = Birth::new(name, spec.mode)?;
-    let size = spec.size.max(spec.head.len()) as u64;
-    let made = section::create(name, size, &Descriptor::new(spec.mode)?)?;
-    if made.existed {
-        return Err(io::ErrorKind::AlreadyExists.into());
-    }
-    let window = Window::whole(Access::ReadWrite);
-    let mapping = Mapping::new(&made.handle, window)?;
-    let attached = Attached::new(&mapping, window, beside(name, LEASE), spec.mode);
-    if !spec.head.is_empty() {
-        attached.take_first_lease()?;
-    }
-    mapping.begin_with(&spec.head);
-    Ok(Segment {
-        attached,
-        size: mapping.len,
-        mapping,
-        section: made.handle,
-        name: name.to_owned(),
-        mode: spec.mode,
-        origin: Origin::Created,
-    })
-}
-
-/// Makes a segment that holds the contents. Its size is theirs in whole pages.
-pub(crate) fn create_from(
-    key: &NativeIpcKey,
-    spec: &Spec,
-    contents: &mut dyn Read,
-    op: Op,
-) -> Result<Segment> {
-    check_name(key, op)?;
-    let mut head = Vec::with_capacity(spec.size);
-    contents
-        .read_to_end(&mut head)
-        .map_err(|cause| crate::backend::unreadable(cause, op).on(key))?;
-    if head.is_empty() {
-        return Err(crate::backend::no_contents(op).on(key));
-    }
-    let size = head.len();
-    create(
-        key,
-        &Spec {
-            size,
-            head,
-            ..spec.clone()
-        },
-        op,
-    )
-}
-
-/// Attaches to a segment that exists.
-pub(crate) fn attach(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Segment> {
-    check_name(key, op)?;
-    let name = key.native_key();
-    let failed = |cause| explain(cause, op).on(key);
-    let access = match spec.private {
-        true => Access::ReadOnly,
-        false => spec.access,
-    };
-    let section = {
-        // First without: most names that are not there are not about to be.
-        section::open(name, Access::ReadOnly).map_err(failed)?;
-        let _birth = match Birth::new(name, spec.mode) {
-            // Whoever may only read may not wait for it, and sees what there is.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
-            birth => Some(birth.map_err(failed)?),
-        };
-        section::open(name, access).map_err(failed)?
-    };
-    let rights = security::of(&section);
-    if let Ok(rights) = &rights
-        && spec.trust != Owners::Anyone
-        && !security::is_own(&rights.owner)
-    {
-        return Err(Error::new(op, ErrorKind::ForeignOwner)
-            .on(key)
-            .detail(format!("it belongs to {}, not to you", rights.owner)));
-    }
-    let window = Window {
-        offset: spec.offset,
-        length: spec.length.unwrap_or(0),
-        access: spec.access,
-        private: spec.private,
-    };
-    let mapping = Mapping::new(&section, window).map_err(failed)?;
-    let mode = rights.map_or(0o600, |rights| rights.mode);
-    Ok(Segment {
-        attached: Attached::new(&mapping, window, beside(name, LEASE), mode),
-        size: spec.length.unwrap_or(mapping.len).min(mapping.len),
-        mapping,
-        section,
-        name: name.to_owned(),
-        mode,
-        origin: Origin::Attached,
-    })
-}
-
-/// Refuses to remove a segment by name: one that exists is in use.
-pub(crate) fn remove(key: &NativeIpcKey, in_use: InUse) -> Result<()> {
-    let op = Op::Remove;
-    check_name(key, op)?;
-    section::open(key.native_key(), Access::ReadOnly)
-        .map_err(|cause| explain(cause, op).on(key))?;
-    let (kind, detail) = match in_use {
-        InUse::Refuse => (ErrorKind::InUse, "somebody is attached to it"),
-        InUse::RemoveAnyway => (
-            ErrorKind::Unsupported,
-            "Windows takes no segment's name away while it is in use",
-        ),
-    };
-    Err(Error::new(op, kind)
-        .on(key)
-        .detail(detail)
-        .hint("end those programs: it goes with the last one"))
-}
-
-/// Looks at a segment without staying.
-pub(crate) fn look(key: &NativeIpcKey) -> Result<SegmentInfo> {
-    let op = Op::Inspect;
-    check_name(key, op)?;
-    let failed = |cause| explain(cause, op).on(key);
-    let section = section::open(key.native_key(), Access::ReadOnly).map_err(failed)?;
-    // Ours is none of its users.
-    let others = object::handles(&section).map_err(failed)?.saturating_sub(1);
-    let mapping = Mapping::new(&section, Window::whole(Access::ReadOnly)).map_err(failed)?;
-    let rights = security::of(&section).map_err(failed)?;
-    Ok(SegmentInfo {
-        key: Some(key.clone()),
-        place: Place::Windows {
-            name: key.native_key().to_owned(),
-        },
-        kind: match mark::type_name(&mapping.start(256)) {
-            Some(name) => Kind::Typed {
-                type_name: Some(name).filter(|name| !name.is_empty()),
-            },
-            None if key.native_key().starts_with("qipc_sharedmemory_") => Kind::Qt,
-            None => Kind::Unknown,
-        },
-        size: mapping.len as u64,
-        resident: None,
-        owner: u32::MAX,
-        owner_name: Some(rights.owner),
-        mode: rights.mode,
-        created: None,
-        lifetime: Lifetime::Ephemeral,
-        attached: Some(others.into()),
-        holders: Vec::new(),
-        complete: false,
-        state: State::Live,
-        reason: format!("{others} handles of it are open; whose, Windows does not tell"),
-    })
+    pub(super) section: OwnedHandle,
+    pub(super) of: Of,
+    pub(super) window: Window,
+    pub(super) size: AtomicUsize,
+    pub(super) mode: u32,
+    pub(super) lifetime: Lifetime,
+    pub(super) origin: Origin,
+    pub(super) warning: Option<String>,
 }
 
 impl Segment {
@@ -245,7 +51,7 @@ impl Segment {
     }
 
     pub(crate) fn size(&self) -> usize {
-        self.size
+        self.size.load(Ordering::Acquire)
     }
 
     pub(crate) fn mode(&self) -> u32 {
@@ -253,41 +59,206 @@ impl Segment {
     }
 
     pub(crate) fn lifetime(&self) -> Lifetime {
-        Lifetime::Ephemeral
+        self.lifetime
     }
 
     pub(crate) fn origin(&self) -> Origin {
         self.origin
     }
 
-    pub(crate) fn populate(&self, offset: usize, len: usize, write: bool) {
-        self.mapping.touch(offset, len, write);
+    pub(crate) fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
-    pub(crate) fn lock_in_memory(&self, offset: usize, len: usize, lock: bool) -> Result<()> {
-        self.mapping.lock(offset, len, lock).map_err(|cause| {
-            Error::os(Op::Place, cause)
-                .detail(format!("{len} bytes may not be kept in memory"))
-                .hint("raise the minimum of the process's working set")
-                .with_kind(ErrorKind::OutOfResources)
-        })
-    }
-
-    /// Leaves. The kernel does the rest; we only look whether it has.
-    pub(crate) fn detach(self, _: Removal) -> Detached {
+    /// Leaves. For sections the kernel does the rest, and we only look whether it has.
+    pub(crate) fn detach(self, removal: Removal) -> Result<Detached> {
         let Self {
             attached,
             mapping,
             section,
-            name,
+            of,
+            lifetime,
             ..
         } = self;
         drop(attached);
         drop(mapping);
         drop(section);
-        match section::open(&name, Access::ReadOnly) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Detached::Removed,
-            _ => Detached::Remains,
+        match of {
+            Of::Name(name) => Ok(named::leave(&name)),
+            Of::Memory => Ok(Detached::Remains),
+            Of::File(backing) => backing.leave(lifetime, removal),
         }
     }
+
+    /// Whether it has pages that can be had later.
+    fn can_grow(&self) -> bool {
+        !matches!(self.of, Of::File(_)) && self.window.length == 0 && self.window.offset == 0
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        match self.can_grow() {
+            true => self.mapping.len,
+            false => self.size(),
+        }
+    }
+
+    pub(crate) fn grow(&self, size: usize) -> Result<()> {
+        let op = Op::Grow;
+        if self.window.access == Access::ReadOnly {
+            return Err(Error::new(op, ErrorKind::ReadOnly).hint("attach it read-write"));
+        }
+        if self.window.private {
+            return Err(Error::new(op, ErrorKind::Unsupported)
+                .detail("what is attached copy-on-write does not grow"));
+        }
+        if size <= self.refresh()? {
+            return Ok(());
+        }
+        if matches!(self.of, Of::File(_)) {
+            return Err(no_growing_files(op));
+        }
+        if size > self.capacity() {
+            return Err(Error::new(op, ErrorKind::OutOfBounds)
+                .detail(format!(
+                    "it can get {} large and no larger",
+                    bytes(self.capacity() as u64)
+                ))
+                .hint("say with `growable` how large it may get when you make it"));
+        }
+        self.mapping.commit(size).map_err(|cause| {
+            Error::os(op, cause)
+                .detail(format!("{} are not to be had", bytes(size as u64)))
+                .hint("the page file bounds what all programs may have together")
+                .with_kind(ErrorKind::OutOfSpace)
+        })?;
+        self.refresh().map(drop)
+    }
+
+    pub(crate) fn shrink(&self, _: usize, _: bool) -> Result<()> {
+        let why = match self.of {
+            Of::File(_) => "Windows lets no file get shorter while it is mapped",
+            _ => "Windows takes no pages back from a section",
+        };
+        Err(Error::new(Op::Shrink, ErrorKind::Unsupported).detail(why))
+    }
+
+    /// The size is what has pages, in whole pages; it only rises.
+    pub(crate) fn refresh(&self) -> Result<usize> {
+        if self.can_grow() && self.size() < self.mapping.len && !self.window.private {
+            let now = self.mapping.committed();
+            let now = now.map_err(|cause| Error::os(Op::Inspect, cause))?;
+            self.size.fetch_max(now, Ordering::AcqRel);
+        }
+        Ok(self.size())
+    }
+
+    /// Looks again and again: Windows tells nobody.
+    pub(crate) fn wait_for_growth(&self, size: usize, limit: Duration) -> Result<Option<usize>> {
+        if self.capacity() == self.size() && self.size() <= size && matches!(self.of, Of::File(_)) {
+            return Err(no_growing_files(Op::Inspect));
+        }
+        let mut backoff = Backoff::new(limit);
+        loop {
+            match self.refresh()? {
+                now if now > size => return Ok(Some(now)),
+                _ if backoff.again() => {}
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// Writes to the file, if there is one.
+    pub(crate) fn flush(&self, offset: usize, len: usize, wait: bool) -> Result<()> {
+        let Of::File(backing) = &self.of else {
+            return Ok(());
+        };
+        let op = Op::Write;
+        if self.window.private {
+            return Err(Error::new(op, ErrorKind::Unsupported)
+                .detail("a private copy goes nowhere, so there is nothing to flush"));
+        }
+        if self.window.access == Access::ReadOnly {
+            return Ok(());
+        }
+        let flushed = self.mapping.flush(offset, len);
+        let flushed = flushed.and_then(|()| match wait {
+            true => backing.file().sync_all(),
+            false => Ok(()),
+        });
+        flushed.map_err(|cause| Error::os(op, cause).with_kind(ErrorKind::Os))
+    }
+
+    pub(crate) fn fs_kind(&self) -> Result<FsKind> {
+        match &self.of {
+            Of::File(backing) => super::file::kind_of(backing.directory()),
+            _ => Ok(FsKind {
+                medium: Medium::Memory,
+                name: "page file".to_owned(),
+            }),
+        }
+    }
+
+    /// A handle for others: of the file if there is one, which the section is no substitute for.
+    pub(crate) fn to_handle(&self, access: Access, goes_to_children: bool) -> Result<OwnedHandle> {
+        let op = Op::Attach;
+        if access == Access::ReadWrite && self.window.access == Access::ReadOnly {
+            return Err(Error::new(op, ErrorKind::ReadOnly).hint("attach it read-write"));
+        }
+        let copy = match &self.of {
+            Of::File(backing) => {
+                object::copy_of(backing.file(), file::rights(access), goes_to_children)
+            }
+            _ => object::copy_of(&self.section, section::rights(access), goes_to_children),
+        };
+        copy.map_err(|cause| Error::os(op, cause))
+    }
+
+    /// Tells the memory manager, as far as Windows takes advice.
+    pub(crate) fn advise(&self, offset: usize, len: usize, advice: Advice) -> Result<()> {
+        let why = match advice {
+            Advice::Normal => return Ok(()),
+            Advice::WillNeed => {
+                let told = self.mapping.prefetch(offset, len);
+                return told.map_err(|cause| Error::os(Op::Place, cause));
+            }
+            Advice::Cold => {
+                // Of pages that are not kept in memory this takes them from this process's working
+                // set, and says that they were not kept (ERROR_NOT_LOCKED).
+                let _ = self.mapping.lock(offset, len, false);
+                return Ok(());
+            }
+            Advice::Sequential | Advice::Random => {
+                "Windows takes no advice on the order in which mapped pages will be used"
+            }
+            _ => "Windows decides itself which pages are in dumps",
+        };
+        Err(Error::new(Op::Place, ErrorKind::Unsupported).detail(why))
+    }
+
+    /// Touches every page.
+    pub(crate) fn populate(&self, offset: usize, len: usize, write: bool) -> Result<()> {
+        self.mapping.touch(offset, len, write);
+        Ok(())
+    }
+
+    pub(crate) fn lock_in_memory(&self, offset: usize, len: usize, lock: bool) -> Result<()> {
+        self.mapping.lock(offset, len, lock).map_err(|cause| {
+            Error::os(Op::Place, cause)
+                .detail(format!("{} may not be kept in memory", bytes(len as u64)))
+                .hint("raise the minimum of the process's working set")
+                .with_kind(ErrorKind::OutOfResources)
+        })
+    }
+
+    pub(crate) fn bind(&self, _: usize, _: usize, _: &Nodes) -> Result<()> {
+        Err(Error::new(Op::Place, ErrorKind::Unsupported)
+            .detail("Windows does not move a section's pages to other nodes"))
+    }
+}
+
+/// Why a file was not made or attached with room to grow.
+pub(super) fn no_growing_files(op: Op) -> Error {
+    Error::new(op, ErrorKind::Unsupported)
+        .detail("a mapped file cannot get longer in place on Windows")
+        .hint("make it as large as it may get, or use a key or memory without a name")
 }

@@ -1,7 +1,9 @@
 //! Which attached segment of this process an address lies in, and the lease that it has there.
 //!
 //! A lease is a named section that its process keeps open, with the process's id in it: the kernel
-//! removes it with the process. Its number stands in the words of the locks that this process holds,
+//! removes it with the process. For what processes of several sessions share the name is one of the
+//! whole machine, and where a user may not make such a section, an event does: then the roster tells
+//! the process. Its number stands in the words of the locks that this process holds,
 //! and does not come back: it is taken from a counter in the segment, or from the clock.
 #![expect(unsafe_code, reason = "the counter lies in the segment")]
 
@@ -12,9 +14,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::process;
 use super::section::{self, Mapping, Window};
 use super::security::Descriptor;
+use super::{process, signal};
 use crate::mapping::Access;
 
 /// The largest number that a lease can have.
@@ -146,12 +148,20 @@ impl Record {
     /// Takes this number if nobody has it.
     fn take(&mut self, number: u32) -> io::Result<bool> {
         let security = Descriptor::new(self.mode)?;
-        let made = section::create(&self.name_of(number), 4096, &security)?;
+        let name = self.name_of(number);
+        let made = match section::create(&name, 4096, &security) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                signal::event(&name, &security)?
+            }
+            made => made?,
+        };
         if made.existed {
             return Ok(false);
         }
-        let page = Mapping::new(&made.handle, Window::whole(Access::ReadWrite))?;
-        page.word(0).store(std::process::id(), Ordering::Release);
+        // An event has no page.
+        if let Ok(page) = Mapping::new(&made.handle, Window::whole(Access::ReadWrite)) {
+            page.word(0).store(std::process::id(), Ordering::Release);
+        }
         self.lease = Some((number, made.handle));
         Ok(true)
     }
@@ -196,6 +206,7 @@ fn from_the_clock() -> u32 {
 pub(crate) fn lease(address: usize) -> Result<Leased, NoLease> {
     at(address, |record| {
         let (lease, is_new) = match (&record.lease, record.window.access) {
+            _ if record.leases.is_empty() => return Err(NoLease::Nowhere),
             _ if record.window.private => return Err(NoLease::Private),
             (_, Access::ReadOnly) => return Err(NoLease::ReadOnly),
             (Some((lease, _)), _) => (*lease, false),
@@ -244,18 +255,21 @@ pub(crate) fn name(address: usize) -> Option<String> {
     at(address, |record| Some(record.ledger.as_ref()?.name.clone()))?
 }
 
-/// The process that has a lease. What it says of itself is not needed.
-pub(crate) fn holder(address: usize, number: u32, _: Option<u32>) -> Option<Holder> {
+/// The process that has a lease, and if that cannot be told, likely that one.
+pub(crate) fn holder(address: usize, number: u32, likely: Option<u32>) -> Option<Holder> {
     let name = at(address, |record| record.name_of(number))?;
-    let section = section::open(&name, Access::ReadOnly).ok()?;
-    let page = Mapping::new(&section, Window::whole(Access::ReadOnly)).ok()?;
-    match page.word(0).load(Ordering::Acquire) {
-        0 => None,
-        pid => Some(Holder {
-            pid,
-            program: process::program(pid).unwrap_or_default(),
-        }),
-    }
+    let pid = match section::open(&name, Access::ReadOnly) {
+        Ok(section) => {
+            let page = Mapping::new(&section, Window::whole(Access::ReadOnly)).ok()?;
+            page.word(0).load(Ordering::Acquire)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(_) => likely?,
+    };
+    (pid != 0).then(|| Holder {
+        pid,
+        program: process::program(pid).unwrap_or_default(),
+    })
 }
 
 /// With what the names of a word's events begin, and where in the segment the word is.

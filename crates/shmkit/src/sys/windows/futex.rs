@@ -4,7 +4,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::security::Descriptor;
 use super::{attachment, object, signal};
@@ -13,7 +13,7 @@ use super::{attachment, object, signal};
 /// sleep again in a moment.
 const ALL: u32 = 64;
 
-/// Nobody sleeps longer: with more than `ALL` sleepers, some are not woken.
+/// Nobody sleeps longer without a look at the word: with more than `ALL` sleepers, some are not woken.
 const LONGEST: Duration = Duration::from_millis(20);
 
 fn name_of(word: &AtomicU32) -> io::Result<(String, u32)> {
@@ -27,11 +27,17 @@ fn name_of(word: &AtomicU32) -> io::Result<(String, u32)> {
 pub(crate) fn wait(word: &AtomicU32, expected: u32, limit: Duration) -> io::Result<bool> {
     let (name, mode) = name_of(word)?;
     let woken = signal::semaphore(&name, 0, &Descriptor::new(mode)?)?.handle;
-    if word.load(Ordering::SeqCst) != expected {
-        return Ok(true);
+    let begun = Instant::now();
+    while word.load(Ordering::SeqCst) == expected {
+        let left = limit.saturating_sub(begun.elapsed());
+        if object::wait(&woken, left.min(LONGEST))? {
+            break;
+        }
+        if left <= LONGEST {
+            return Ok(false);
+        }
     }
-    let woken = object::wait(&woken, limit.min(LONGEST))?;
-    Ok(woken || limit > LONGEST)
+    Ok(true)
 }
 
 /// Wakes at most so many of those who sleep.

@@ -3,16 +3,19 @@
 
 use std::io;
 use std::mem::{MaybeUninit, size_of};
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr;
 use std::time::Duration;
 
-use windows_sys::Wdk::Foundation::{NtQueryObject, ObjectBasicInformation};
-use windows_sys::Win32::Foundation::{
-    ERROR_ALREADY_EXISTS, ERROR_FILENAME_EXCED_RANGE, ERROR_INVALID_NAME, GetLastError, HANDLE,
-    RtlNtStatusToDosError, SetLastError, WAIT_ABANDONED, WAIT_OBJECT_0, WAIT_TIMEOUT,
+use windows_sys::Wdk::Foundation::{
+    NtQueryObject, OBJECT_INFORMATION_CLASS, ObjectBasicInformation, ObjectTypeInformation,
 };
-use windows_sys::Win32::System::Threading::{INFINITE, WaitForSingleObject};
+use windows_sys::Win32::Foundation::{
+    DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ALREADY_EXISTS, ERROR_FILENAME_EXCED_RANGE,
+    ERROR_INVALID_NAME, GetLastError, HANDLE, RtlNtStatusToDosError, SetLastError, UNICODE_STRING,
+    WAIT_ABANDONED, WAIT_OBJECT_0, WAIT_TIMEOUT,
+};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, INFINITE, WaitForSingleObject};
 use windows_sys::Win32::System::WindowsProgramming::PUBLIC_OBJECT_BASIC_INFORMATION;
 
 /// An object that was made, or found.
@@ -22,6 +25,9 @@ pub(crate) struct Made {
     /// It was there already.
     pub(crate) existed: bool,
 }
+
+/// The class of `NtQueryObject` that tells a name.
+const OBJECT_NAME_INFORMATION: OBJECT_INFORMATION_CLASS = 1;
 
 /// The longest name that the kernel takes, in UTF-16 units.
 const LONGEST: usize = 32_000;
@@ -65,6 +71,91 @@ fn own(handle: HANDLE, error: u32) -> io::Result<OwnedHandle> {
         // SAFETY: the function gave a new handle, which nobody else closes.
         false => Ok(unsafe { OwnedHandle::from_raw_handle(handle) }),
     }
+}
+
+/// A handle of the same object for a process, with these rights or those that it has.
+pub(crate) fn duplicate(
+    object: &impl AsHandle,
+    process: HANDLE,
+    rights: Option<u32>,
+    goes_to_children: bool,
+) -> io::Result<HANDLE> {
+    let mut copy = ptr::null_mut();
+    let options = match rights {
+        Some(_) => 0,
+        None => DUPLICATE_SAME_ACCESS,
+    };
+    // SAFETY: it gives a number that needs no closing.
+    let here = unsafe { GetCurrentProcess() };
+    // SAFETY: both processes and the object are open, and `copy` is written to.
+    let done = unsafe {
+        DuplicateHandle(
+            here,
+            object.as_handle().as_raw_handle(),
+            process,
+            &mut copy,
+            rights.unwrap_or(0),
+            goes_to_children.into(),
+            options,
+        )
+    };
+    match done {
+        0 => Err(io::Error::last_os_error()),
+        _ => Ok(copy),
+    }
+}
+
+/// A handle of the same object for this process, with these rights.
+pub(crate) fn copy_of(
+    object: &impl AsHandle,
+    rights: u32,
+    goes_to_children: bool,
+) -> io::Result<OwnedHandle> {
+    // SAFETY: it gives a number that needs no closing.
+    let here = unsafe { GetCurrentProcess() };
+    let copy = duplicate(object, here, Some(rights), goes_to_children)?;
+    // SAFETY: a new handle, which nobody else closes.
+    Ok(unsafe { OwnedHandle::from_raw_handle(copy) })
+}
+
+/// Whether what a handle leads to is a file, and not an object without one.
+pub(crate) fn is_file(object: &OwnedHandle) -> io::Result<bool> {
+    Ok(text_about(object, ObjectTypeInformation)? == "File")
+}
+
+/// The kernel's own name of an object, `\Sessions\1\BaseNamedObjects\...`; empty if it has none.
+pub(crate) fn name(object: &OwnedHandle) -> io::Result<String> {
+    text_about(object, OBJECT_NAME_INFORMATION)
+}
+
+/// The text with which what the kernel says about an object begins.
+fn text_about(object: &OwnedHandle, class: OBJECT_INFORMATION_CLASS) -> io::Result<String> {
+    // A header, aligned, and the text behind it.
+    let mut buffer = vec![0_u64; 8192];
+    let size = size_of_val(&buffer[..]) as u32;
+    // SAFETY: the handle is open, and the buffer as long as we say.
+    let status = unsafe {
+        NtQueryObject(
+            object.as_raw_handle(),
+            class,
+            buffer.as_mut_ptr().cast(),
+            size,
+            ptr::null_mut(),
+        )
+    };
+    if status < 0 {
+        // SAFETY: it turns a number into another.
+        let error = unsafe { RtlNtStatusToDosError(status) };
+        return Err(io::Error::from_raw_os_error(error as i32));
+    }
+    // SAFETY: the API has written this struct there, and a buffer of zeros is one, too.
+    let text = unsafe { &*buffer.as_ptr().cast::<UNICODE_STRING>() };
+    if text.Buffer.is_null() {
+        return Ok(String::new());
+    }
+    // SAFETY: so many bytes of text lie in `buffer`, by the struct.
+    let units = unsafe { std::slice::from_raw_parts(text.Buffer, usize::from(text.Length) / 2) };
+    Ok(String::from_utf16_lossy(units))
 }
 
 /// Waits for an object at most so long, rounded up to milliseconds; `false` if that was too short.

@@ -1,6 +1,7 @@
 //! Who may use an object: permission bits as in `chmod`, as an access control list.
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
+use std::fs::File;
 use std::io;
 use std::mem::size_of;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
@@ -10,7 +11,7 @@ use windows_sys::Win32::Foundation::{ERROR_SUCCESS, HLOCAL, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSecurityDescriptorToStringSecurityDescriptorW, ConvertSidToStringSidW,
     ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo, SDDL_REVISION_1,
-    SE_KERNEL_OBJECT,
+    SE_FILE_OBJECT, SE_KERNEL_OBJECT, SE_OBJECT_TYPE,
 };
 use windows_sys::Win32::Security::{
     DACL_SECURITY_INFORMATION, GetTokenInformation, OWNER_SECURITY_INFORMATION,
@@ -46,10 +47,20 @@ pub(crate) struct Descriptor {
 impl Descriptor {
     /// The permissions of a mode. This user and the system may do anything.
     pub(crate) fn new(mode: u32) -> io::Result<Self> {
-        if mode & !OWNER_ONLY == 0 {
-            return Ok(Self { list: None });
+        match mode & !OWNER_ONLY {
+            0 => Ok(Self { list: None }),
+            _ => Self::listing("D:", mode),
         }
-        let mut text = format!("D:(A;;GA;;;SY)(A;;GA;;;{})", own_sid(TokenUser)?);
+    }
+
+    /// The same for a file, for which the directory has other defaults.
+    pub(crate) fn of_file(mode: u32) -> io::Result<Self> {
+        Self::listing("D:P", mode)
+    }
+
+    fn listing(list: &str, mode: u32) -> io::Result<Self> {
+        let user = own_sid(TokenUser)?;
+        let mut text = format!("{list}(A;;GA;;;SY)(A;;GA;;;{user})");
         if let Some(rights) = rights(mode >> 3) {
             text += &format!("(A;;{rights};;;{})", own_sid(TokenPrimaryGroup)?);
         }
@@ -108,14 +119,24 @@ pub(crate) struct Rights {
     pub(crate) mode: u32,
 }
 
-/// Asks about an object.
+/// Asks about an object without a file.
 pub(crate) fn of(object: &OwnedHandle) -> io::Result<Rights> {
+    ask(object, SE_KERNEL_OBJECT, 0x4)
+}
+
+/// Asks about a file.
+pub(crate) fn of_file(file: &File) -> io::Result<Rights> {
+    ask(file, SE_FILE_OBJECT, 0x1)
+}
+
+/// `reading`: the bit of the right to read in objects of this kind.
+fn ask(object: &impl AsRawHandle, kind: SE_OBJECT_TYPE, reading: u32) -> io::Result<Rights> {
     let mut descriptor: PSECURITY_DESCRIPTOR = ptr::null_mut();
     // SAFETY: the handle is open; only `descriptor` is written to.
     let error = unsafe {
         GetSecurityInfo(
             object.as_raw_handle(),
-            SE_KERNEL_OBJECT,
+            kind,
             OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
             ptr::null_mut(),
             ptr::null_mut(),
@@ -142,11 +163,11 @@ pub(crate) fn of(object: &OwnedHandle) -> io::Result<Rights> {
     if made == 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(read(&take(text), &own_sid(TokenPrimaryGroup)?))
+    Ok(read(&take(text), &own_sid(TokenPrimaryGroup)?, reading))
 }
 
 /// Reads `O:OWNERG:GROUPD:FLAGS(A;;RIGHTS;;;WHO)...`.
-fn read(text: &str, group: &str) -> Rights {
+fn read(text: &str, group: &str, reading: u32) -> Rights {
     let (owner, list) = text.split_once("D:").unwrap_or((text, ""));
     let owner = owner.trim_start_matches("O:");
     let owner = owner.split("G:").next().unwrap_or(owner);
@@ -157,9 +178,9 @@ fn read(text: &str, group: &str) -> Rights {
             continue;
         };
         if who == EVERYBODY {
-            mode |= bits(rights);
+            mode |= bits(rights, reading);
         } else if who == group {
-            mode |= bits(rights) << 3;
+            mode |= bits(rights, reading) << 3;
         }
     }
     Rights {
@@ -168,20 +189,23 @@ fn read(text: &str, group: &str) -> Rights {
     }
 }
 
-/// Rights as permission bits: by letters, or as a number whose lowest bits are those of the object,
-/// for a section 4 to read and 2 to write, for a semaphore 1 and 2.
-fn bits(rights: &str) -> u32 {
+/// Rights as permission bits: by letters, or as a number whose lowest bits are those of the object:
+/// 2 to write, and `reading`.
+fn bits(rights: &str, reading: u32) -> u32 {
     let number = rights
         .strip_prefix("0x")
         .map(|digits| u32::from_str_radix(digits, 16));
     match number {
         Some(Ok(number)) => {
-            let reads = number & (0x4 | 0x8000_0000 | 0x1000_0000) != 0;
+            let reads = number & (reading | 0x8000_0000 | 0x1000_0000) != 0;
             let writes = number & (0x2 | 0x4000_0000 | 0x1000_0000) != 0;
             u32::from(reads) << 2 | u32::from(writes) << 1
         }
-        _ if rights.contains("GA") => 0o6,
-        _ => u32::from(rights.contains("GR")) << 2 | u32::from(rights.contains("GW")) << 1,
+        _ if rights.contains("GA") || rights.contains("FA") => 0o6,
+        _ => {
+            let has = |letters: [&str; 2]| letters.iter().any(|two| rights.contains(two));
+            u32::from(has(["GR", "FR"])) << 2 | u32::from(has(["GW", "FW"])) << 1
+        }
     }
 }
 
@@ -264,12 +288,16 @@ mod tests {
 
     #[test]
     fn lists_are_read_as_permission_bits() {
-        let read = |list: &str| read_text(&format!("O:BAD:{list}"), "S-1-5-21-513").mode;
+        let group = "S-1-5-21-513";
+        let read = |list: &str| read_text(&format!("O:BAD:{list}"), group, 4).mode;
         assert_eq!(read("(A;;GA;;;SY)"), 0o600);
         assert_eq!(read("(A;;GA;;;SY)(A;;GR;;;WD)"), 0o604);
         assert_eq!(read("(A;;0xf001f;;;WD)"), 0o606);
         assert_eq!(read("AI(A;;0x20004;;;S-1-5-21-513)(D;;GA;;;WD)"), 0o640);
-        let rights = read_text("O:S-1-5-21-7G:S-1-5-21-513D:(A;;GA;;;SY)", "");
+        let of_file = |list: &str| read_text(&format!("O:BAD:P{list}"), group, 1).mode;
+        assert_eq!(of_file("(A;;FA;;;SY)(A;;FR;;;WD)"), 0o604);
+        assert_eq!(of_file("(A;;0x1200a9;;;WD)"), 0o604);
+        let rights = read_text("O:S-1-5-21-7G:S-1-5-21-513D:(A;;GA;;;SY)", "", 4);
         assert_eq!(rights.owner, "S-1-5-21-7");
     }
 }

@@ -62,11 +62,16 @@ pub(crate) fn set(event: &OwnedHandle) -> io::Result<()> {
     succeeded(unsafe { SetEvent(event.as_raw_handle()) })
 }
 
-/// Whether there is an event of this name.
-pub(crate) fn is_there(name: &str) -> io::Result<bool> {
+/// Opens the event of a name.
+pub(crate) fn open_event(name: &str) -> io::Result<OwnedHandle> {
     let name = wide(name)?;
     // SAFETY: the name ends with a zero and lives during the call.
-    match object::open(|| unsafe { OpenEventW(SYNCHRONIZATION_SYNCHRONIZE, 0, name.as_ptr()) }) {
+    object::open(|| unsafe { OpenEventW(SYNCHRONIZATION_SYNCHRONIZE, 0, name.as_ptr()) })
+}
+
+/// Whether there is an event of this name.
+pub(crate) fn is_there(name: &str) -> io::Result<bool> {
+    match open_event(name) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(true),

@@ -18,6 +18,7 @@ for_every_place!(
     a_death_is_recovered_or_poisons,
     a_waiter_takes_over_from_one_that_dies_meanwhile,
     ten_thousand_locks_of_a_dead_process_are_taken_over,
+    #[cfg(unix)]
     a_stopped_holder_is_slow_and_not_dead,
     a_dead_waiter_takes_nothing_along,
     a_guard_that_is_forgotten_dies_with_its_attachment,
@@ -48,14 +49,15 @@ fn is_poisoned<G: Held>(attempt: Result<Acquired<G>>) {
 fn the_next_one_learns_of_each_kind_of_death(maker: Maker) {
     let board = board(maker);
     type Way = fn(&mut Child);
-    let ways: [Way; 4] = [
+    let ways = [
         // As the kernel does when memory is short, too.
-        Child::kill,
+        Child::kill as Way,
         |child| {
             child.tell("abort");
             assert!(!child.wait().success());
         },
         // The process lives on, as something else.
+        #[cfg(unix)]
         |child| {
             child.tell("exec");
             let comm = format!("/proc/{}/comm", child.pid());
@@ -137,7 +139,7 @@ fn a_death_is_recovered_or_poisons(maker: Maker) {
 
 /// How soon somebody who waits gets the lock of one that is killed.
 fn a_waiter_takes_over_from_one_that_dies_meanwhile(maker: Maker) {
-    let kills = if matches!(maker, Maker::Posix) { 50 } else { 5 };
+    let kills = if matches!(maker, Maker::Key) { 50 } else { 5 };
     let _watch = deadline(3 * LONG);
     let board = board(maker);
     let mut times: Vec<Duration> = (0..kills)
@@ -200,6 +202,7 @@ fn ten_thousand_locks_of_a_dead_process_are_taken_over(maker: Maker) {
     assert!(all.iter().all(|mutex| is_clean(mutex.try_lock())));
 }
 
+#[cfg(unix)]
 fn a_stopped_holder_is_slow_and_not_dead(maker: Maker) {
     let board = board(maker);
     let mut owner = holder(&board.place);
@@ -225,7 +228,7 @@ fn a_dead_waiter_takes_nothing_along(maker: Maker) {
         let mut waiter = peer(&board.place);
         waiter.tell(format_args!("wait {what}"));
         waiter.expect("waits");
-        until_asleep(&waiter);
+        until_asleep(&mut waiter);
         waiter
     };
     // Somebody else has it, and gives it back after the waiter's death.

@@ -294,7 +294,7 @@ fn role_keeps_segments_in_a_thread() {
 /// A thread's own variables are dropped in an order that nobody chooses.
 #[test]
 fn a_thread_that_ends_may_have_kept_a_segment() {
-    let board = board(Maker::Posix);
+    let board = board(Maker::Key);
     let mut actor = spawn("sync::fork::role_keeps_segments_in_a_thread", &board.place);
     actor.expect("done");
     // With the thread the attachment is gone, and with that what it held.

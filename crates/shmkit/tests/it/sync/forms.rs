@@ -237,7 +237,7 @@ fn a_waiting_writer_keeps_new_readers_out(maker: Maker) {
     let mut writer = peer(&board.place);
     writer.tell("wait write");
     writer.expect("waits");
-    until_asleep(&writer);
+    until_asleep(&mut writer);
     would_block(board.table.try_read());
     in_vain(|| board.table.read_timeout(SHORT), SHORT);
     drop(reading);
@@ -436,7 +436,7 @@ fn nobody_passes_a_barrier_before_all_have_come(maker: Maker) {
     for _ in 0..3 {
         other.tell("wait barrier");
         other.expect("waits");
-        until_asleep(&other);
+        until_asleep(&mut other);
         assert_eq!(barrier.waiting(), 1);
         assert!(barrier.try_wait().unwrap().is_leader());
         assert!(other.line().starts_with("through"));

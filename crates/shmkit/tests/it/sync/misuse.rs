@@ -10,7 +10,9 @@ use shmkit_testkit::Scratch;
 
 use super::board::{Board, board};
 use crate::places::{Maker, Place, for_every_place};
-use crate::support::{LONG, SHORT, TestKey};
+#[cfg(unix)]
+use crate::support::TestKey;
+use crate::support::{LONG, SHORT};
 
 for_every_place!(
     a_copy_on_write_attachment_cannot_lock,
@@ -62,6 +64,7 @@ fn what_signals_works_between_the_threads_of_a_process_anyway() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_system_v_key_is_unsupported() {
     for key in [TestKey::system_v(), TestKey::system_v_legacy()] {

@@ -144,7 +144,7 @@ fn role_reuse_a_pid() {
 #[test]
 fn a_process_with_a_dead_holders_pid_is_not_the_holder() {
     // Not for a memfd: its door is the `/proc` of out here.
-    for maker in [Maker::Posix, Maker::File] {
+    for maker in [Maker::Key, Maker::File] {
         let board = board(maker);
         let command = role_command("sync::namespaces::role_reuse_a_pid", &board.place);
         let mut container = launch(under(CONTAINER, command));

@@ -8,7 +8,7 @@ use shmkit::sync::{Event, Mutex, RwLock, Semaphore};
 use shmkit::{ErrorKind, SharedMemory};
 use shmkit_testkit::{Scratch, role, spawn};
 
-use crate::support::{LONG, SHORT, TestKey, for_every_key};
+use crate::support::{LONG, SHORT, TestKey, for_every_key, size_of_segment};
 
 /// Not where a page begins.
 const AT: usize = 4096 + 24;
@@ -80,11 +80,12 @@ fn what_signals_needs_no_lease(key: TestKey) {
 }
 
 fn what_does_not_fit_is_an_error(key: TestKey) {
+    let size = size_of_segment(5000);
     let segment = SharedMemory::create(&key, 5000).unwrap();
     for offset in [
-        4985,
-        5000,
-        5001,
+        size - 15,
+        size,
+        size + 1,
         4096 * 2,
         usize::MAX - 7,
         usize::MAX,
@@ -96,9 +97,9 @@ fn what_does_not_fit_is_an_error(key: TestKey) {
         assert_eq!(error.kind(), ErrorKind::OutOfBounds, "{offset}: {error}");
         assert!(error.to_string().contains(&key.to_string()), "{error}");
     }
-    assert!(at::<Mutex<u64>>(&segment, 4976).is_ok());
-    assert!(at::<[u64; 0]>(&segment, 4984).is_ok());
-    assert!(at::<u8>(&segment, 4999).is_ok());
+    assert!(at::<Mutex<u64>>(&segment, size - 24).is_ok());
+    assert!(at::<[u64; 0]>(&segment, size - 16).is_ok());
+    assert!(at::<u8>(&segment, size - 1).is_ok());
 }
 
 fn nothing_in_read_only_memory_can_be_written_to(key: TestKey) {
@@ -189,7 +190,7 @@ fn a_copy_on_write_window_cannot_lock() {
 /// In room that the segment has grown into.
 #[test]
 fn a_lock_in_what_was_added_to_a_segment() {
-    let key = TestKey::posix();
+    let key = TestKey::named();
     let mut options = SharedMemory::options();
     options.size(4096).growable(1 << 20);
     let segment = options.create(&key).unwrap();

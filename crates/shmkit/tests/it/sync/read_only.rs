@@ -126,7 +126,7 @@ fn a_manual_event_can_be_waited_for(maker: Maker) {
     let board = board(maker);
     let mut watcher = shmkit_testkit::spawn("sync::read_only::role_watch", &board.place);
     watcher.expect("waits");
-    until_asleep(&watcher);
+    until_asleep(&mut watcher);
     let mut other = peer(&board.place);
     obey(&mut other, "signal manual");
     watcher.expect("through");

@@ -48,7 +48,7 @@ fn a_reader_that_dies_inside_hinders_nobody(maker: Maker) {
     let mut writer = peer(&board.place);
     writer.tell("wait write");
     writer.expect("waits");
-    until_asleep(&writer);
+    until_asleep(&mut writer);
     reader.kill();
     assert!(writer.line().starts_with("through"));
 }
@@ -126,7 +126,7 @@ fn a_writer_that_dies_before_it_was_inside_has_changed_nothing(maker: Maker) {
     let mut writer = peer(&board.place);
     writer.tell("wait write");
     writer.expect("waits");
-    until_asleep(&writer);
+    until_asleep(&mut writer);
     let error = board.table.read_timeout(SHORT).unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&writer.pid().to_string()), "{text}");

@@ -2,11 +2,10 @@
 
 use std::panic::AssertUnwindSafe;
 use std::thread;
-use std::time::Duration;
 
 use shmkit::sync::Mutex;
 use shmkit::typed::{Shared, ShmSafe};
-use shmkit::{Detached, ErrorKind, Lifetime, Options, Origin};
+use shmkit::{ErrorKind, Options, Origin};
 use shmkit_testkit::{Child, Scratch, deadline, role, spawn};
 
 use crate::places::Place;
@@ -15,14 +14,14 @@ use crate::support::{LONG, SHORT, TestKey};
 /// Says who made it, and how often that was begun.
 #[derive(ShmSafe, Debug)]
 #[repr(C)]
-struct Born {
-    maker: u64,
+pub(super) struct Born {
+    pub(super) maker: u64,
     also_maker: u64,
-    users: Mutex<u64>,
+    pub(super) users: Mutex<u64>,
 }
 
 impl Born {
-    fn by(maker: u64) -> Self {
+    pub(super) fn by(maker: u64) -> Self {
         Self {
             maker,
             also_maker: !maker,
@@ -43,7 +42,7 @@ enum Nowhere {
 
 impl Nowhere {
     fn both() -> [Self; 2] {
-        [Self::Key(TestKey::posix()), Self::File(Scratch::new())]
+        [Self::Key(TestKey::named()), Self::File(Scratch::new())]
     }
 
     fn place(&self) -> Place {
@@ -292,7 +291,7 @@ fn nobody_gets_what_was_never_initialised() {
 /// Opening while the creator finishes, and leaves: either there is a segment, whole, or none.
 #[test]
 fn who_opens_sees_no_birth_half_done() {
-    let key = TestKey::posix();
+    let key = TestKey::named();
     let place = Place::Key(key.key.clone());
     let _watch = deadline(4 * LONG);
     for round in 0..100 {
@@ -317,53 +316,5 @@ fn who_opens_sees_no_birth_half_done() {
             }
             assert!(inits > 0);
         });
-    }
-}
-
-#[test]
-fn an_orphan_is_made_anew_and_what_is_kept_stays() {
-    let key = TestKey::posix();
-    let place = Place::Key(key.key.clone());
-    let leave_an_orphan = |how: &str| {
-        let mut owner = spawn("typed::birth::role_racer", &place);
-        owner.tell(format_args!("race {how}"));
-        owner.expect(&format!("{how} 1"));
-        owner.kill();
-    };
-    leave_an_orphan("20");
-    let born = place.open_or_init(|| Born::by(21)).unwrap();
-    assert_eq!(
-        (born.maker, born.segment().origin()),
-        (21, Origin::Reclaimed)
-    );
-    assert_eq!(born.detach().unwrap(), Detached::Removed);
-    leave_an_orphan("22");
-    let born = place.create(Born::by(23)).unwrap();
-    assert_eq!(born.segment().origin(), Origin::Reclaimed);
-    drop(born);
-    // One that is only opened is taken as it is.
-    leave_an_orphan("24");
-    let born: Shared<Born> = place.open().unwrap();
-    assert_eq!((born.maker, born.segment().origin()), (24, Origin::Adopted));
-    drop(born);
-
-    let mut options = Options::new();
-    options.lifetime(Lifetime::Kept);
-    let born = place.create_with(&options, Born::by(25)).unwrap();
-    assert_eq!(born.detach().unwrap(), Detached::Remains);
-    for _ in 0..2 {
-        let born = place.open_or_init_with(&options, || Born::by(26)).unwrap();
-        assert_eq!(born.maker, 25);
-        // A holder that dies between two users is told of to the next.
-        *born
-            .users
-            .lock_timeout(Duration::ZERO)
-            .unwrap()
-            .assume_recovered() += 1;
-        std::mem::forget(born.users.lock());
-        drop(born);
-        let born: Shared<Born> = place.open().unwrap();
-        assert!(born.users.try_lock().unwrap().owner_died());
-        born.users.clear_poison().unwrap();
     }
 }

@@ -138,7 +138,7 @@ fn impossible_lengths_are_errors(maker: Maker) {
 
 #[test]
 fn a_truncated_file_is_an_error() {
-    let folder = Scratch::in_memory();
+    let folder = Scratch::new();
     let place = Place::File(folder.join("whole"));
     drop(place.create(state()).unwrap());
     let bytes = std::fs::read(folder.join("whole")).unwrap();
@@ -164,7 +164,7 @@ fn a_truncated_file_is_an_error() {
 
 #[test]
 fn what_is_no_typed_segment_is_left_as_it_is() {
-    let folder = Scratch::in_memory();
+    let folder = Scratch::new();
     for (bytes, words) in [
         (vec![0; 8192], "its first bytes are zeros"),
         (b"hello".repeat(2000), "it begins with other bytes"),
@@ -215,7 +215,7 @@ mod renamed {
 
 #[test]
 fn another_type_or_version_is_an_error_that_says_what_differs() {
-    for maker in [Maker::Posix, Maker::File, Maker::Memory] {
+    for maker in [Maker::Key, Maker::File, Maker::Memory] {
         let made = maker.make(state());
         let place = &made.place;
         for (error, words) in [

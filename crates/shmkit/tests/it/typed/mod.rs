@@ -6,3 +6,7 @@ mod golden;
 mod hostile;
 mod in_place;
 mod open;
+#[cfg(unix)]
+mod open_unix;
+#[cfg(unix)]
+mod orphans;
