@@ -7,7 +7,7 @@
 use std::io::{self, Read};
 use std::os::windows::io::OwnedHandle;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::explain::explain;
 use super::name::{beside, objection};
@@ -16,6 +16,7 @@ use crate::backend::{
     Detached, InUse, Kind, Lifetime, Origin, Owners, Place, SegmentInfo, Spec, State,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::interrupt;
 use crate::key::NativeIpcKey;
 use crate::layout::mark;
 use crate::mapping::Access;
@@ -34,10 +35,16 @@ struct Birth(OwnedHandle);
 impl Birth {
     fn new(name: &str, mode: u32) -> io::Result<Self> {
         let mutex = signal::mutex(&beside(name, "birth"), &Descriptor::new(mode)?)?.handle;
-        // A maker that died held it: then its segment is gone, or whole.
-        match object::wait(&mutex, BIRTH)? {
-            true => Ok(Self(mutex)),
-            false => Err(io::ErrorKind::TimedOut.into()),
+        let begun = Instant::now();
+        loop {
+            let left = interrupt::left(BIRTH.saturating_sub(begun.elapsed()));
+            // A maker that died held it: then its segment is gone, or whole.
+            if object::wait(&mutex, interrupt::slice(left))? {
+                return Ok(Self(mutex));
+            }
+            if left.is_zero() {
+                return Err(interrupt::over_for_system());
+            }
         }
     }
 }

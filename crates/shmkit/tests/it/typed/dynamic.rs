@@ -14,7 +14,7 @@ use shmkit::sync::{
 };
 use shmkit::typed::{ArrayString, Dynamic, Shared, ShmSafe};
 use shmkit::{Access, Acquired, ErrorKind, Options, SharedMemory};
-use shmkit_testkit::{role, spawn};
+use shmkit_testkit::{Scratch, role, spawn};
 
 use crate::support::TestKey;
 
@@ -90,7 +90,7 @@ fn open_dynamic(key: &NativeIpcKey, access: Access) -> Dynamic {
 
 #[test]
 fn a_type_finds_what_was_made_without_it() {
-    let key = TestKey::posix();
+    let key = TestKey::named();
     let made = create(&key);
     assert_eq!(*made.schema(), Schema::of::<State>());
     let state: Shared<State> = open(&key.key);
@@ -108,7 +108,7 @@ fn a_type_finds_what_was_made_without_it() {
 
 #[test]
 fn what_a_type_made_describes_itself() {
-    let key = TestKey::posix();
+    let key = TestKey::named();
     // SAFETY: nobody else knows the key.
     let made = unsafe { Shared::create(&key.key, State::new()) }.unwrap();
     let found = open_dynamic(&key.key, Access::ReadWrite);
@@ -148,7 +148,7 @@ fn role_hold() {
 
 #[test]
 fn the_death_of_one_with_the_type_is_told_to_one_without() {
-    let key = TestKey::posix();
+    let key = TestKey::named();
     let made = create(&key);
     let mut owner = spawn("typed::dynamic::role_hold", format!("typed {}", key.key));
     owner.expect("held");
@@ -161,7 +161,7 @@ fn the_death_of_one_with_the_type_is_told_to_one_without() {
 
 #[test]
 fn the_death_of_one_without_the_type_is_told_to_one_with_it() {
-    let key = TestKey::posix();
+    let key = TestKey::named();
     // SAFETY: nobody else knows the key.
     let made = unsafe { Shared::create(&key.key, State::new()) }.unwrap();
     let mut owner = spawn("typed::dynamic::role_hold", format!("dynamic {}", key.key));
@@ -176,7 +176,7 @@ fn the_death_of_one_without_the_type_is_told_to_one_with_it() {
 
 #[test]
 fn another_layout_is_refused_with_what_differs() {
-    let key = TestKey::posix();
+    let key = TestKey::named();
     let made = create(&key);
     let fields = [
         (
@@ -216,7 +216,7 @@ fn another_layout_is_refused_with_what_differs() {
 
 #[test]
 fn one_of_all_initialises_whether_it_has_the_type_or_not() {
-    let key = TestKey::posix();
+    let key = TestKey::named();
     let start = Start::new(8);
     let done = std::sync::atomic::AtomicU32::new(0);
     thread::scope(|scope| {
@@ -254,31 +254,34 @@ fn one_of_all_initialises_whether_it_has_the_type_or_not() {
 
 #[test]
 fn after_one_that_failed_the_next_begins_with_zeros() {
-    let key = TestKey::posix();
+    // It is kept.
+    let place = Scratch::new();
+    let path = place.join("failed");
     let schema = Schema::of::<[u64; 4]>();
     let fail = |value: View<'_, Rw>| {
         value.fill(0xFF);
         Err("no")
     };
-    let mut options = Options::new();
-    options.lifetime(shmkit::Lifetime::Kept);
-    // SAFETY: nobody else knows the key.
-    let failed = unsafe { Dynamic::open_or_init_with(&options, &key.key, &schema, fail) };
+    let options = Options::new();
+    // SAFETY: nobody else knows the path.
+    let failed = unsafe { Dynamic::open_or_init_with(&options, &path, &schema, fail) };
     assert_eq!(failed.unwrap().unwrap_err(), "no");
     // SAFETY: as above.
-    let unfinished = unsafe { Dynamic::open(&key.key, &schema) };
+    let unfinished = unsafe { Dynamic::open(&path, &schema) };
     assert_eq!(unfinished.unwrap_err().kind(), ErrorKind::BadHeader);
     let fill = |value: View<'_, Rw>| value.write(8, &5_u64);
     // SAFETY: as above.
-    let made = unsafe { Dynamic::open_or_init_with(&options, &key.key, &schema, fill) };
+    let made = unsafe { Dynamic::open_or_init_with(&options, &path, &schema, fill) };
     let made = made.unwrap().unwrap();
-    assert_eq!(*open::<[u64; 4]>(&key.key), [0, 5, 0, 0]);
+    // SAFETY: as above.
+    let typed = unsafe { Shared::<[u64; 4]>::open(&path) };
+    assert_eq!(*typed.unwrap(), [0, 5, 0, 0]);
     drop(made);
 }
 
 #[test]
 fn a_reader_looks_and_is_refused_everything_else() {
-    let key = TestKey::posix();
+    let key = TestKey::named();
     let made = create(&key);
     let reader = open_dynamic(&key.key, Access::ReadOnly);
     let ready = offset(reader.schema(), &["ready"]);
@@ -308,7 +311,7 @@ struct Everything {
 
 #[test]
 fn each_primitive_is_found_where_it_is_and_nowhere_else() {
-    let key = TestKey::posix();
+    let key = TestKey::named();
     let made = Everything {
         mutexes: [const { Mutex::new(0) }; 3],
         recursive: RecursiveMutex::new(()),

@@ -1,27 +1,25 @@
 //! Values that no stack has room for, made where they lie.
 #![expect(unsafe_code, reason = "all that open these segments are tests")]
 
-use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
+use shmkit::ErrorKind;
 use shmkit::sync::{Barrier, Mutex};
-use shmkit::typed::{ArrayVec, Location, Shared, ShmSafe};
-use shmkit::{Access, ErrorKind, Options};
-use shmkit_testkit::{role, spawn, unique_name};
+use shmkit::typed::{ArrayVec, Shared, ShmSafe};
+use shmkit_testkit::{role, spawn};
 
 use crate::places::Place;
 use crate::support::TestKey;
 
-const MIB: usize = 1 << 20;
+pub(super) const MIB: usize = 1 << 20;
 
 /// 64 MiB and a little.
 #[derive(ShmSafe)]
 #[repr(C)]
-struct Film {
+pub(super) struct Film {
     start: Barrier,
-    frames: Mutex<[[u8; MIB]; 64]>,
+    pub(super) frames: Mutex<[[u8; MIB]; 64]>,
     last: u64,
     marks: ArrayVec<u64, 4>,
 }
@@ -65,7 +63,7 @@ fn on_a_small_stack(act: impl FnOnce() + Send) {
 #[test]
 fn a_value_is_larger_than_the_stack_of_whoever_makes_it() {
     on_a_small_stack(|| {
-        let key = TestKey::posix();
+        let key = TestKey::named();
         // SAFETY: nobody else knows the key.
         let made = unsafe { Shared::create_in_place(&key.key, Film::begin) }.unwrap();
         made.assert_begun();
@@ -93,7 +91,7 @@ fn scribble(film: &mut Film) {
 #[test]
 fn one_that_fails_or_panics_leaves_zeros_to_the_next() {
     on_a_small_stack(|| {
-        let key = TestKey::posix();
+        let key = TestKey::named();
         let place = Place::Key(key.key.clone());
         let mut keeper = None;
         let failed = place.open_or_try_init_in_place(|film| {
@@ -132,7 +130,7 @@ fn role_dies_half_way() {
 #[test]
 fn one_that_is_killed_leaves_zeros_to_the_next() {
     on_a_small_stack(|| {
-        let key = TestKey::posix();
+        let key = TestKey::named();
         let place = Place::Key(key.key.clone());
         let mut first = spawn("typed::in_place::role_dies_half_way", &place);
         first.expect("begun");
@@ -144,17 +142,4 @@ fn one_that_is_killed_leaves_zeros_to_the_next() {
             .assert_begun();
         drop(keeper);
     });
-}
-
-#[test]
-fn memory_is_taken_only_where_it_is_written() {
-    let (name, mut options) = (unique_name(), Options::new());
-    options.reserve(false);
-    let fill = |film: &mut Film| film.frames.get_mut()[7][0] = 1;
-    // SAFETY: nobody else has it.
-    let film = unsafe { Shared::create_in_place_with(&options, Location::Memory(&name), fill) };
-    let film = film.unwrap();
-    let file = File::from(film.segment().to_fd(Access::ReadOnly).unwrap());
-    let taken = file.metadata().unwrap().blocks() as usize * 512;
-    assert!(taken < MIB, "{taken} bytes");
 }

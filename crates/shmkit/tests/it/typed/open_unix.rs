@@ -3,12 +3,13 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use shmkit::typed::{Location, Shared};
-use shmkit::{Detached, ErrorKind, Lifetime, Options, SharedMemory};
+use shmkit::{Access, Detached, ErrorKind, Lifetime, Options, SharedMemory};
 use shmkit_testkit::unique_name;
 
+use super::in_place::{Film, MIB};
 use crate::places::{Maker, Place};
 use crate::support::TestKey;
 
@@ -56,4 +57,17 @@ fn mode_and_lifetime_are_those_asked_for_and_the_size_is_the_types() {
     assert_eq!(*place.open::<[u8; 10_000]>().unwrap(), [9; 10_000]);
     let raw = SharedMemory::attach(&key).unwrap();
     assert_eq!(raw.view().read::<[u8; 8]>(0).unwrap(), *b"\x89SHMKIT\n");
+}
+
+#[test]
+fn memory_is_taken_only_where_it_is_written() {
+    let (name, mut options) = (unique_name(), Options::new());
+    options.reserve(false);
+    let fill = |film: &mut Film| film.frames.get_mut()[7][0] = 1;
+    // SAFETY: nobody else has it.
+    let film = unsafe { Shared::create_in_place_with(&options, Location::Memory(&name), fill) };
+    let film = film.unwrap();
+    let file = File::from(film.segment().to_fd(Access::ReadOnly).unwrap());
+    let taken = file.metadata().unwrap().blocks() as usize * 512;
+    assert!(taken < MIB, "{taken} bytes");
 }
