@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use anyhow::{Result, bail};
-use shmkit::key::{NativeIpcKey, ParseKeyErrorKind};
+use shmkit::key::NativeIpcKey;
 
 /// The key that somebody wrote: `posix:/cam0`, `systemv:/path`, or `cam0` for the platform-safe key
 /// of that name.
@@ -13,13 +13,7 @@ pub(crate) fn parse(text: &OsStr) -> Result<NativeIpcKey> {
         let at = valid.map_or(0, |chunk| chunk.valid().len());
         bail!("cannot use key {text:?}: it is not UTF-8 at byte {at}");
     };
-    match NativeIpcKey::parse(utf8) {
-        // With a slash it is more likely a path, or a key whose type was forgotten.
-        Err(error) if error.kind() == ParseKeyErrorKind::MissingType && !utf8.contains('/') => {
-            Ok(NativeIpcKey::platform_safe(utf8))
-        }
-        parsed => Ok(parsed.map_err(shmkit::Error::from)?),
-    }
+    Ok(NativeIpcKey::parse_or_name(utf8).map_err(shmkit::Error::from)?)
 }
 
 #[cfg(test)]

@@ -26,16 +26,7 @@ impl From<Failure> for PyErr {
 
 /// The exception, of the class in `_errors.py` that has the name of the error's kind.
 fn exception(py: Python<'_>, error: &shmkit::Error) -> PyResult<PyErr> {
-    static ERRORS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    let errors = ERRORS.get_or_try_init(py, || {
-        PyModule::import(py, "shmkit._errors").map(Bound::unbind)
-    })?;
-    let errors = errors.bind(py);
-    // One that this package does not know yet is an `Error` all the same.
-    let class = errors
-        .getattr(class_of(error.kind()))
-        .or_else(|_| errors.getattr("Error"))?;
-    let value = class.cast::<PyType>()?.call1((error.to_string(),))?;
+    let value = class(py, &class_of(error.kind()))?.call1((error.to_string(),))?;
     value.setattr("operation", error.op().to_string())?;
     value.setattr("key", error.key())?;
     value.setattr("help", error.help())?;
@@ -43,6 +34,25 @@ fn exception(py: Python<'_>, error: &shmkit::Error) -> PyResult<PyErr> {
         value.setattr("errno", number)?;
     }
     Ok(PyErr::from_value(value))
+}
+
+/// An exception of a class in `_errors.py`, for what goes wrong here and not in the library.
+pub(crate) fn of_kind(class_name: &str, text: String) -> PyErr {
+    Python::attach(|py| match class(py, class_name) {
+        Ok(class) => PyErr::from_type(class, text),
+        Err(error) => error,
+    })
+}
+
+/// One that this package does not know yet is an `Error` all the same.
+fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyType>> {
+    static ERRORS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let errors = ERRORS.get_or_try_init(py, || {
+        PyModule::import(py, "shmkit._errors").map(Bound::unbind)
+    })?;
+    let errors = errors.bind(py);
+    let class = errors.getattr(name).or_else(|_| errors.getattr("Error"))?;
+    Ok(class.cast_into()?)
 }
 
 fn class_of(kind: ErrorKind) -> String {

@@ -3,9 +3,11 @@
 //! What is exported here is the private module `shmkit._shmkit`; the package in `python/` gives it the
 //! faces that people import.
 
+mod arguments;
 mod buffer;
 mod error;
 mod key;
+mod sealed;
 mod segment;
 mod shared_memory;
 mod wait;
@@ -16,7 +18,15 @@ use pyo3::pymodule;
 #[pymodule]
 mod _shmkit {
     #[pymodule_export]
-    use super::segment::SharedMemory;
+    use super::buffer::Buffer;
+    #[pymodule_export]
+    use super::key::Key;
+    #[pymodule_export]
+    use super::sealed::Sealed;
+    #[pymodule_export]
+    use super::segment::{Held, SharedMemory};
     #[pymodule_export]
     use super::shared_memory::{Block, unlink, unlink_unused};
+    #[pymodule_export]
+    use super::wait::Cancellation;
 }

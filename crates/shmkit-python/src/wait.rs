@@ -1,7 +1,9 @@
 //! Waiting: other threads run meanwhile, and Ctrl+C ends it.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -18,6 +20,11 @@ pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     act: impl FnOnce() -> shmkit::Result<T> + Send,
 ) -> PyResult<T> {
+    if let Some(flag) = CANCELLATION.with_borrow(Clone::clone) {
+        let is_cancelled = move || flag.load(Ordering::Relaxed);
+        let ended = py.detach(|| interrupt::with(is_cancelled, act));
+        return Ok(ended.map_err(Failure::from)?);
+    }
     if !is_main_thread(py)? {
         return Ok(py.detach(act).map_err(Failure::from)?);
     }
@@ -31,6 +38,37 @@ pub(crate) fn wait<T: Send>(
     match raised {
         Some(error) => Err(error),
         None => Ok(ended.map_err(Failure::from)?),
+    }
+}
+
+thread_local! {
+    /// What can end the waits of this thread.
+    static CANCELLATION: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// Ends the waits of another thread.
+#[pyclass(module = "shmkit._shmkit", frozen)]
+#[derive(Default)]
+pub(crate) struct Cancellation(Arc<AtomicBool>);
+
+#[pymethods]
+impl Cancellation {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends the wait that ``run`` is in, and each one that it begins.
+    fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Calls ``act()``, whose waits in this thread can be ended from now on.
+    fn run<'py>(&self, act: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let before = CANCELLATION.replace(Some(Arc::clone(&self.0)));
+        let done = act.call0();
+        CANCELLATION.set(before);
+        done
     }
 }
 

@@ -19,22 +19,26 @@ from ._errors import (
     PoisonedError,
     ReadOnlyError,
     SealedError,
+    StillInUseError,
     TimedOutError,
     TruncatedError,
     UnsupportedError,
     WouldBlockError,
 )
-from ._shmkit import SharedMemory
+from ._shmkit import Buffer, Held, Key, Sealed, SharedMemory
 
 __all__ = [
     "AlreadyExistsError",
     "BadHeaderError",
     "BadMessageError",
+    "Buffer",
     "Error",
     "ForeignOwnerError",
+    "Held",
     "InUseError",
     "InvalidKeyError",
     "InvalidSizeError",
+    "Key",
     "NotASegmentError",
     "NotFoundError",
     "OsError",
@@ -44,8 +48,10 @@ __all__ = [
     "PermissionDeniedError",
     "PoisonedError",
     "ReadOnlyError",
+    "Sealed",
     "SealedError",
     "SharedMemory",
+    "StillInUseError",
     "TimedOutError",
     "TruncatedError",
     "UnsupportedError",

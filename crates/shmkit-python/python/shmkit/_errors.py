@@ -45,6 +45,10 @@ class InUseError(Error, OSError):
     """Somebody is attached to the segment."""
 
 
+class StillInUseError(InUseError, BufferError):
+    """This process itself still looks at the bytes, or has the lock; the text names what."""
+
+
 class InvalidKeyError(Error, ValueError):
     """The key's text or the name in it cannot be used."""
 

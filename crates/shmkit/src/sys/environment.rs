@@ -4,7 +4,7 @@
 
 use std::env;
 
-use crate::key::{KeyRules, NativeIpcKey, Platform, Role};
+use crate::key::{KeyRules, NativeIpcKey, ParseKeyError, ParseKeyErrorKind, Platform, Role};
 
 impl KeyRules {
     /// The rules of this platform, with the directories of this process.
@@ -66,6 +66,33 @@ impl NativeIpcKey {
     pub fn legacy(name: &str) -> Self {
         let rules = KeyRules::of_this_process();
         rules.legacy_key(Role::Segment, name, rules.legacy_default_type())
+    }
+
+    /// The key that a person wrote: one in its text form, or a name, which stands for its
+    /// [platform-safe](Self::platform_safe) key.
+    ///
+    /// A name has neither colon nor slash: with a slash it is more likely a path, or a key whose
+    /// type was forgotten.
+    ///
+    /// ```
+    /// use shmkit::key::NativeIpcKey;
+    ///
+    /// let key = NativeIpcKey::parse_or_name("cam0")?;
+    /// assert_eq!(key, NativeIpcKey::platform_safe("cam0"));
+    /// assert_eq!(NativeIpcKey::parse_or_name("posix:/cam0")?.native_key(), "/cam0");
+    /// assert!(NativeIpcKey::parse_or_name("/cam0").is_err());
+    /// # Ok::<(), shmkit::key::ParseKeyError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If it is neither: what is wrong, and where.
+    pub fn parse_or_name(text: &str) -> Result<Self, ParseKeyError> {
+        match Self::parse(text) {
+            Err(error) if error.kind() == ParseKeyErrorKind::MissingType && !text.contains('/') => {
+                Ok(Self::platform_safe(text))
+            }
+            parsed => parsed,
+        }
     }
 }
 
