@@ -178,7 +178,7 @@ class ShareableList:
                 return position
         raise ValueError(f"{value!r} is not in this list")
 
-    __class_getitem__ = classmethod(type(list[int]))
+    __class_getitem__: classmethod[Any, Any, Any] = classmethod(type(list[int]))
 
 
 class _Encoded:
