@@ -34,6 +34,7 @@ pub(crate) struct Timeout(pub(crate) Duration);
 
 impl Timeout {
     pub(crate) const EVER: Self = Self(Duration::MAX);
+    pub(crate) const THIRTY_SECONDS: Self = Self(Duration::from_secs(30));
 
     /// As a limit that may be none.
     pub(crate) fn limit(self) -> Option<Duration> {

@@ -1,6 +1,7 @@
 //! `shmkit.Key`, and the texts that stand for keys everywhere.
 
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use shmkit::key::{KeyRules, KeyType, NativeIpcKey, Role};
 
 use crate::error::Result;
@@ -70,8 +71,9 @@ impl Key {
         self.0.to_string()
     }
 
-    fn __repr__(&self) -> String {
-        format!("shmkit.Key('{}')", self.0.to_string().escape_default())
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let text = PyString::new(py, &self.0.to_string()).repr()?;
+        Ok(format!("shmkit.Key({text})"))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {

@@ -6,6 +6,8 @@
 mod arguments;
 mod buffer;
 mod error;
+mod handover;
+mod inspect;
 mod key;
 mod sealed;
 mod segment;
@@ -19,6 +21,14 @@ use pyo3::pymodule;
 mod _shmkit {
     #[pymodule_export]
     use super::buffer::Buffer;
+    #[pymodule_export]
+    use super::handover::{
+        Parcel, Published, Rendezvous, Server, fetch, inherited, publish, receive, send,
+    };
+    #[pymodule_export]
+    use super::inspect::{
+        EventStream, list_segments, lock_info, reap, segment_holders, segment_info, wait_for,
+    };
     #[pymodule_export]
     use super::key::Key;
     #[pymodule_export]

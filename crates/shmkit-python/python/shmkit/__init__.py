@@ -1,5 +1,9 @@
 """Shared memory that behaves: a lock that survives a crash, clean-up that survives a crash."""
 
+from __future__ import annotations
+
+TYPE_CHECKING = False  # What `typing` has, without its import.
+
 from ._errors import (
     AlreadyExistsError,
     BadHeaderError,
@@ -26,6 +30,10 @@ from ._errors import (
     WouldBlockError,
 )
 from ._shmkit import Buffer, Held, Key, Sealed, SharedMemory
+
+if TYPE_CHECKING:
+    from . import handover, inspect
+    from .inspect import reap, wait_for
 
 __all__ = [
     "AlreadyExistsError",
@@ -56,4 +64,23 @@ __all__ = [
     "TruncatedError",
     "UnsupportedError",
     "WouldBlockError",
+    "handover",
+    "inspect",
+    "reap",
+    "wait_for",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """What not every program needs is imported when it is asked for."""
+    from importlib import import_module
+
+    if name in ("handover", "inspect"):
+        return import_module(f".{name}", __name__)
+    if name in ("reap", "wait_for"):
+        return getattr(import_module(".inspect", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
