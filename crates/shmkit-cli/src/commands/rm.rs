@@ -15,7 +15,8 @@ pub(crate) fn run(args: Rm) -> Result<ExitCode> {
         // One that cannot be removed keeps none of the others.
         if let Err(error) = remove(key, args.force) {
             failure::say(&error);
-            if is_in_use(&error) {
+            // What is in use is removed nowhere on Windows, which says so itself.
+            if is_in_use(&error) && !cfg!(windows) {
                 output::hint("`shmkit rm --force` removes it: they keep the memory to themselves");
             }
             worst = worst.max(failure::code(&error));
