@@ -75,7 +75,7 @@ enum Action {
     },
     /// Runs the benchmarks
     Bench {
-        /// What `cargo bench` gets
+        /// What `cargo bench` gets; `python` and what its benchmarks get
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -170,6 +170,11 @@ fn storm(arguments: &[String]) -> Result<()> {
 }
 
 fn bench(arguments: &[String]) -> Result<()> {
+    if let Some((first, arguments)) = arguments.split_first()
+        && first == "python"
+    {
+        return package::bench(arguments);
+    }
     let python = python::set_up()?;
     let mut cargo = run::cargo();
     cargo

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use crate::run::{quietly, root};
+use crate::run::{quietly, root, run};
 use crate::tally::{Tally, count};
 use crate::{progress, python};
 
@@ -18,7 +18,7 @@ pub(crate) fn test(
     arguments: &[String],
     all: &mut Tally,
 ) -> Result<String> {
-    let wheel = progress::spin("building the Python package", || build(python))
+    let wheel = progress::spin("building the Python package", || build(python, "dev"))
         .context("cannot build the Python package")?;
     install(python, &wheel).context("cannot install the Python package")?;
     let mut pytest = Command::new(python);
@@ -46,15 +46,41 @@ pub(crate) fn install_as_users_do() -> Result<String> {
     Ok("pip install . in a clean environment".to_owned())
 }
 
-/// The wheel, of a debug build.
-fn build(python: &Path) -> Result<PathBuf> {
+/// Measures a release build beside its rivals, which have an environment of their own.
+pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+    let folder = root().join("crates/shmkit-python/bench");
+    let requirements = folder.join("requirements.txt");
+    let venv = root().join("target/xtask/bench-venv");
+    let python = venv.join("bin/python");
+    // Written last: an environment whose making was interrupted is made again.
+    let stamp = venv.join("installed.txt");
+    let wanted = fs::read_to_string(&requirements)?;
+    if !fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        python::make(&venv)?;
+        let mut pip = python::pip(&python, "install");
+        pip.arg("--requirement").arg(&requirements);
+        progress::spin("installing the rivals", || quietly(&mut pip))?;
+        fs::write(&stamp, wanted)?;
+    }
+    let wheel = progress::spin("building the Python package for release", || {
+        build(&python, "release")
+    })?;
+    install(&python, &wheel)?;
+    let mut bench = Command::new(&python);
+    bench.arg(folder.join("run.py")).args(arguments);
+    bench.env("QT_QPA_PLATFORM", "offscreen");
+    run(&mut bench).context("the benchmarks failed")
+}
+
+/// The wheel, of a build with this profile.
+fn build(python: &Path, profile: &str) -> Result<PathBuf> {
     let wheels = root().join("target/xtask/wheels");
     if wheels.exists() {
         fs::remove_dir_all(&wheels)?;
     }
     let mut maturin = Command::new(python);
     maturin.current_dir(root());
-    maturin.args(["-m", "maturin", "build", "--quiet", "--profile", "dev"]);
+    maturin.args(["-m", "maturin", "build", "--quiet", "--profile", profile]);
     // Tools are in the environment's folder, which need not be on the path.
     maturin.args(["--auditwheel", "skip", "--interpreter"]);
     maturin.arg(python).arg("--out").arg(&wheels);
