@@ -18,25 +18,26 @@ from PyQt6.QtCore import QNativeIpcKey, QSharedMemory
 from shmkit import shared_memory as shmkit_shared_memory
 
 _count = itertools.count()
-SIZES = {"4 KiB": 4096, "1 MiB": 1 << 20}
+
+CASES = {"4 KiB": (4096, 1), "1 MiB, all of it written": (1 << 20, 1 << 20), "1 MiB, a byte written": (1 << 20, 1)}
 
 
 def name() -> str:
     return f"shmkit-bench-{os.getpid()}-{next(_count)}"
 
 
-def shmkit_segment(size: int) -> None:
+def shmkit_segment(size: int, data: bytes) -> None:
     key = name()
     with shmkit.SharedMemory.create(key, size) as made:
-        made.buf[0] = 1
+        made.buf[: len(data)] = data
         with shmkit.SharedMemory.attach(key) as other:
             assert other.buf[0] == 1
 
 
-def drop_in(module: ModuleType) -> Callable[[int], None]:
-    def cycle(size: int) -> None:
+def drop_in(module: ModuleType) -> Callable[[int, bytes], None]:
+    def cycle(size: int, data: bytes) -> None:
         made = module.SharedMemory(name(), create=True, size=size)
-        made.buf[0] = 1
+        made.buf[: len(data)] = data
         other = module.SharedMemory(made.name)
         assert other.buf[0] == 1
         other.close()
@@ -46,11 +47,13 @@ def drop_in(module: ModuleType) -> Callable[[int], None]:
     return cycle
 
 
-def qt(size: int) -> None:
+def qt(size: int, data: bytes) -> None:
     key = QSharedMemory.platformSafeKey(name(), QNativeIpcKey.Type.PosixRealtime)
     made, other = QSharedMemory(key), QSharedMemory(key)
     assert made.create(size), made.errorString()
-    made.data()[0] = b"\1"  # type: ignore[index]
+    view = made.data()
+    view.setsize(size)
+    memoryview(view).cast("B")[: len(data)] = data
     assert other.attach(), other.errorString()
     assert other.data()[0] == b"\1"  # type: ignore[index]
     other.detach()
@@ -59,12 +62,12 @@ def qt(size: int) -> None:
     os.unlink("/dev/shm" + key.nativeKey())
 
 
-def posix(size: int) -> None:
+def posix(size: int, data: bytes) -> None:
     key = "/" + name()
     segment = posix_ipc.SharedMemory(key, posix_ipc.O_CREX, size=size)
     made = mmap.mmap(segment.fd, size)
     segment.close_fd()
-    made[0] = 1
+    made[: len(data)] = data
     segment = posix_ipc.SharedMemory(key)
     other = mmap.mmap(segment.fd, segment.size)
     segment.close_fd()
@@ -74,9 +77,9 @@ def posix(size: int) -> None:
     posix_ipc.unlink_shared_memory(key)
 
 
-def system_v(size: int) -> None:
+def system_v(size: int, data: bytes) -> None:
     made = sysv_ipc.SharedMemory(None, sysv_ipc.IPC_CREX, size=size)
-    made.write(b"\1")
+    made.write(data)
     other = sysv_ipc.attach(made.id)
     assert other.read(1) == b"\1"
     other.detach()
@@ -84,7 +87,7 @@ def system_v(size: int) -> None:
     made.remove()
 
 
-WAYS: dict[str, Callable[[int], None]] = {
+WAYS: dict[str, Callable[[int, bytes], None]] = {
     "shmkit.shared_memory": drop_in(shmkit_shared_memory),
     "shmkit.SharedMemory": shmkit_segment,
     "multiprocessing.shared_memory": drop_in(multiprocessing_shared_memory),
@@ -94,11 +97,13 @@ WAYS: dict[str, Callable[[int], None]] = {
 }
 
 
-def timed(cycle: Callable[[int], None], size: int) -> Callable[[], float]:
+def timed(cycle: Callable[[int, bytes], None], size: int, written: int) -> Callable[[], float]:
+    data = b"\1" * written
+
     def run() -> float:
         start = time.perf_counter_ns()
         for _ in range(20):
-            cycle(size)
+            cycle(size, data)
         return (time.perf_counter_ns() - start) / 20_000
 
     return run
@@ -112,7 +117,7 @@ def groups() -> Iterator[list[tuple[str, str, int, str, dict[str, Callable[[], f
             "µs",
             60,
             "shmkit.shared_memory",
-            {way: timed(cycle, size) for way, cycle in WAYS.items()},
+            {way: timed(cycle, *case) for way, cycle in WAYS.items()},
         )
-        for title, size in SIZES.items()
+        for title, case in CASES.items()
     ]

@@ -97,7 +97,7 @@ def fill_drop_in(module: Any, source: Any) -> tuple[Any, Callable[[], None]]:
 
 def fill_qt(source: Any) -> tuple[Any, Callable[[], None]]:
     key = QSharedMemory.platformSafeKey(
-        f"shmkit-bench-{os.getpid()}", QNativeIpcKey.Type.PosixRealtime
+        f"shmkit-bench-{os.getpid()}-qt", QNativeIpcKey.Type.PosixRealtime
     )
     segment = QSharedMemory(key)
     assert segment.create(BYTES), segment.errorString()
@@ -113,7 +113,7 @@ def fill_qt(source: Any) -> tuple[Any, Callable[[], None]]:
 
 
 def fill_posix(source: Any) -> tuple[Any, Callable[[], None]]:
-    name = f"/shmkit-bench-{os.getpid()}"
+    name = f"/shmkit-bench-{os.getpid()}-posix"
     segment = posix_ipc.SharedMemory(name, posix_ipc.O_CREX, size=BYTES)
     mapped = mmap.mmap(segment.fd, BYTES)
     segment.close_fd()

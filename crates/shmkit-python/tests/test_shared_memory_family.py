@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,6 @@ def exists(key: str) -> bool:
 
 def content(key: str) -> bytes:
     block = SharedMemory(key)
-    assert block.buf is not None
     data = bytes(block.buf[:4])
     block.close()
     return data
@@ -117,7 +117,7 @@ def test_who_only_attaches_takes_nothing_away(key: str) -> None:
     with Child(attach, key, is_stranger=True) as other:
         other.expect("attached")
         other.kill()
-    assert ours.buf is not None and ours.buf[0] == 4
+    assert ours.buf[0] == 4
     assert exists(key)
     ours.close()
     ours.unlink()
@@ -129,7 +129,6 @@ def test_what_somebody_uses_at_the_end_of_the_family_goes_with_the_last_user(key
         user = SharedMemory(key)
         creator.finish()
     assert exists(key)
-    assert user.buf is not None
     assert bytes(user.buf[:4]) == b"data"
     user.close()
     assert not exists(key)
@@ -159,7 +158,6 @@ def test_a_killed_member_takes_nothing_along(key: str) -> None:
 
 def make_and_leave(key: str) -> None:
     block = SharedMemory(key, create=True, size=10)
-    assert block.buf is not None
     block.buf[:4] = b"data"
     block.close()
 
@@ -167,7 +165,8 @@ def make_and_leave(key: str) -> None:
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_what_a_worker_makes_is_there_when_it_has_ended(key: str, method: str) -> None:
-    worker = multiprocessing.get_context(method).Process(target=make_and_leave, args=(key,))
+    context: Any = multiprocessing.get_context(method)
+    worker = context.Process(target=make_and_leave, args=(key,))
     worker.start()
     worker.join(LIMIT)
     assert worker.exitcode == 0

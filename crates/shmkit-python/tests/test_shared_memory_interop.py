@@ -8,6 +8,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from shmkit import shared_memory
 
 SHM = Path("/dev/shm")
 
-ITEMS = [1, -5, 2.5, True, None, "text", "héllo", b"bytes", ""]
+ITEMS: list[Any] = [1, -5, 2.5, True, None, "text", "héllo", b"bytes", ""]
 
 
 @cache
@@ -51,7 +52,6 @@ KEY = sys.argv[1]
 
 def test_the_real_one_reads_and_writes_a_block_of_ours(key: str, python: str) -> None:
     ours = shared_memory.SharedMemory(key, create=True, size=10)
-    assert ours.buf is not None
     ours.buf[:5] = b"hello"
     code = REAL + """
 block = SharedMemory(KEY)
@@ -79,7 +79,6 @@ block.unlink()
     with Child(code, key, python=python) as theirs:
         theirs.expect("made")
         ours = shared_memory.SharedMemory(key)
-        assert ours.buf is not None
         assert (bytes(ours.buf[:5]), ours.size) == (b"hello", 10)
         ours.buf[:5] = b"HELLO"
         ours.close()
@@ -93,13 +92,12 @@ block.unlink()
 def test_lists_have_the_same_bytes(key: str) -> None:
     from multiprocessing.shared_memory import ShareableList
 
-    theirs = ShareableList(ITEMS)
+    theirs: Any = ShareableList(ITEMS)
     ours = shared_memory.ShareableList(ITEMS)
-    assert ours.shm.buf is not None
     assert bytes(theirs.shm.buf) == bytes(ours.shm.buf)
-    changes = [(0, "x"), (1, None), (5, 7), (7, "é"), (3, b"12345678"), (2, False), (4, -1.5)]
+    changes: list[tuple[int, Any]] = [(0, "x"), (1, None), (5, 7), (7, "é"), (3, b"12345678"), (2, False), (4, -1.5)]
     for index, value in changes:
-        theirs[index] = value  # type: ignore[call-overload]
+        theirs[index] = value
         ours[index] = value
         assert bytes(theirs.shm.buf) == bytes(ours.shm.buf)
     for made in (theirs, ours):
@@ -136,7 +134,7 @@ items.shm.unlink()
 """
     with Child(code, key, python=python) as theirs:
         theirs.expect("made")
-        ours = shared_memory.ShareableList(name=key)
+        ours: Any = shared_memory.ShareableList(name=key)
         assert list(ours) == ITEMS
         ours[0], ours[5] = 99, "new"
         ours.shm.close()
@@ -148,7 +146,6 @@ items.shm.unlink()
 def test_the_tracker_of_the_real_one_takes_the_name_but_not_the_memory(key: str, python: str) -> None:
     """What we cannot prevent: an unlink is an unlink. Those who have the block keep it."""
     ours = shared_memory.SharedMemory(key, create=True, size=10)
-    assert ours.buf is not None
     with Child(REAL + "SharedMemory(KEY).close()", key, python=python) as theirs:
         assert "leaked shared_memory" in theirs.finish()
     assert not (SHM / key).exists()
@@ -211,10 +208,9 @@ def test_track_means_the_same_as_in_3_13(key: str) -> None:
 
 def test_blocks_of_a_shared_memory_manager_are_for_ours_too() -> None:
     with multiprocessing.managers.SharedMemoryManager() as manager:
-        theirs = manager.SharedMemory(size=10)
+        theirs: Any = manager.SharedMemory(size=10)
         items = manager.ShareableList(ITEMS)
         ours = shared_memory.SharedMemory(theirs.name)
-        assert ours.buf is not None
         ours.buf[0] = 5
         assert theirs.buf[0] == 5
         ours.close()

@@ -31,3 +31,4 @@ def test_the_package_and_the_tests_are_strictly_typed() -> None:
     names = "asyncio buffers files handover inspect key lock segment signals types"
     own = ["children.py", *(f"test_{name}.py" for name in names.split())]
     check("mypy", "--strict", *own)
+    check("mypy", "--strict", "shm_child.py", *map(str, TESTS.glob("test_shared_*.py")))
