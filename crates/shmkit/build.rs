@@ -48,7 +48,7 @@ fn target() -> (&'static str, &'static [&'static str]) {
         "linux" => ("linux", &TYPES[..2]),
         // Its C library has `shm_open` and `shmget`, and its kernel refuses them to programs.
         "android" => ("linux", &[]),
-        "macos" | "freebsd" => ("portable", &TYPES[..2]),
+        "macos" | "freebsd" => ("portable", &TYPES[1..2]),
         "windows" => ("windows", &TYPES[2..]),
         _ => ("none", &[]),
     }

@@ -18,6 +18,9 @@ use crate::tally::{Tally, count};
 /// Makes the library use its fallbacks where it would use something better.
 const FALLBACKS: &str = "--cfg shmkit_force_fallbacks";
 
+/// Makes the library use on Linux what it has for macOS and FreeBSD.
+const PORTABLE: &str = "--cfg shmkit_force_portable";
+
 /// Gives the library points at which a test can make the process die.
 const FAULT_POINTS: &str = "--cfg shmkit_fault_points";
 
@@ -72,6 +75,12 @@ pub(crate) fn test(quick: bool, limit: Duration, arguments: &[String]) -> Result
     }
     if !quick && arguments.is_empty() {
         report.step("Python package for users", package::install_as_users_do);
+        report.step("tests of lock files and naps", || {
+            let mut command = cargo_test(&python);
+            command.args(["--package", "shmkit", "--lib", "--test", "it"]);
+            built_otherwise(&mut command, PORTABLE, "portable");
+            count(&mut command, deadline, &mut all)
+        });
         report.step("deaths between any two effects", || {
             let mut command = cargo_test(&python);
             command.args(["--package", "shmkit", "--test", "faults"]);

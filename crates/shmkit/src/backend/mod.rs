@@ -111,7 +111,7 @@ pub(crate) struct Spec {
     pub(crate) removal: Removal,
     #[cfg_attr(
         not(any(sys = "linux", keys = "windows")),
-        expect(dead_code, reason = "no segments, no orphans")
+        allow(dead_code, reason = "no segments, no orphans")
     )]
     pub(crate) orphans: Orphans,
 }

@@ -15,6 +15,11 @@ mod linux;
 #[cfg(sys = "linux")]
 pub(crate) use linux::*;
 
+#[cfg(sys = "portable")]
+mod portable;
+#[cfg(sys = "portable")]
+pub(crate) use portable::*;
+
 #[cfg(sys = "windows")]
 mod windows;
 #[cfg(sys = "windows")]

@@ -16,34 +16,35 @@ mod files_unix;
 mod fork;
 mod format;
 mod growth;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod handover;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod inspect;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod interrupt;
+#[cfg(not(shmkit_force_portable))]
 mod other_build;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod placement;
 mod places;
 #[cfg(target_os = "linux")]
 mod qt_face;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod qt_interop;
 #[cfg(windows)]
 mod qt_windows;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod reaper;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod reaper_storm;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod seals;
 mod support;
 mod sync;
 mod tidy;
 mod typed;
 mod typed_builds;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod watching;
 #[cfg(windows)]
 mod windows;

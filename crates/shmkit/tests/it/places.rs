@@ -265,7 +265,12 @@ fn descriptor_of(segment: &SharedMemory) -> PathBuf {
         let metadata = fs::metadata(path).ok()?;
         Some((metadata.dev(), metadata.ino()))
     };
-    let another = segment.to_fd(Access::ReadOnly).unwrap();
+    // Without `/proc` what may be written to cannot be opened again for reading only.
+    let access = match cfg!(shmkit_force_portable) {
+        true => Access::ReadWrite,
+        false => Access::ReadOnly,
+    };
+    let another = segment.to_fd(access).unwrap();
     let wanted = fs::File::from(another).metadata().unwrap();
     let wanted = Some((wanted.dev(), wanted.ino()));
     let entries = fs::read_dir(format!("/proc/{}/fd", std::process::id())).unwrap();

@@ -203,6 +203,9 @@ pub(in crate::backend) fn while_alone_and_mapped<R>(
 
 /// Whether there is but one description, with one mapping, and it is this process's.
 fn is_only_user(id: FileId) -> io::Result<bool> {
+    if lease::ONLY_OURS_COUNT {
+        return Ok(true);
+    }
     let holders = process::holders_of(id)?;
     let me = std::process::id();
     let is_only = holders
@@ -231,6 +234,9 @@ fn unlink_if_same(path: &Path, id: FileId) -> io::Result<Outcome> {
 /// Whether this process alone has the file, and nowhere mapped. Its descriptors are those of
 /// threads that ask the same question: whoever is attached would be present, or have a mapping.
 fn is_only_holder(id: FileId) -> io::Result<bool> {
+    if lease::ONLY_OURS_COUNT {
+        return Ok(true);
+    }
     let holders = process::holders_of(id)?;
     let me = std::process::id();
     let mut others = holders

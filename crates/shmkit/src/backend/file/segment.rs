@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Op, Result};
 use crate::mapping::Access;
 use crate::sys::file::{self, FileId, Room, Status};
 use crate::sys::fork::{self, User};
+use crate::sys::lease::ONLY_OURS_COUNT;
 use crate::sys::memory::{Pages, Window};
 use crate::sys::volume;
 
@@ -212,8 +213,8 @@ pub(super) fn lifetime_of(status: &Status) -> Lifetime {
     }
 }
 
-/// Whether the kernel counts all users of a file. It does not count whoever has the description
-/// that memfd_create(2) gave; see `sys::memfd`.
+/// Whether all users of a file are counted that are to be counted. Linux does not count whoever has
+/// the description that memfd_create(2) gave; see `sys::memfd`.
 pub(super) fn is_counted(status: &Status) -> bool {
-    status.links > 0 || status.is_ephemeral()
+    ONLY_OURS_COUNT || status.links > 0 || status.is_ephemeral()
 }

@@ -297,6 +297,15 @@ impl Semaphore {
     pub(crate) fn suspects(&self) -> io::Result<Vec<Suspect>> {
         let mapped = self.newest();
         let holder = mapped.word().holder();
+        if let Holder::Slot(slot) = holder
+            && let Some(pid) = slot::process(&mapped.user, slot)
+        {
+            return Ok(vec![Suspect {
+                pid,
+                program: process::program(pid).unwrap_or_default(),
+                holds: true,
+            }]);
+        }
         let is_holder = |process: &process::Holder| {
             let mut slots = process
                 .locks
@@ -378,7 +387,12 @@ impl Mapped {
             return Err(io::ErrorKind::NotFound.into());
         }
         check(&status, trust)?;
-        Self::new(fd, status.id)
+        let mapped = Self::new(fd, status.id)?;
+        // Where the kernel does not count those who have it open, they say so themselves.
+        match !lease::ONLY_OURS_COUNT || last::join(mapped.user.as_fd())? {
+            true => Ok(mapped),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     fn new(fd: OwnedFd, id: FileId) -> io::Result<Self> {

@@ -64,6 +64,11 @@ pub(super) fn is_alive(user: &User, slot: u32) -> io::Result<bool> {
     lease::is_locked(user.as_fd(), BASE + u64::from(slot), 1)
 }
 
+/// The process of the user of a slot, where the kernel says so at once.
+pub(super) fn process(user: &User, slot: u32) -> Option<u32> {
+    lease::pid_of_lock(user.as_fd(), BASE + u64::from(slot))
+}
+
 /// The slot that a lock at `start` stands for.
 pub(super) fn from_lock(start: u64) -> Option<u32> {
     start.checked_sub(BASE)?.try_into().ok()

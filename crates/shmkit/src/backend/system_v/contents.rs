@@ -6,10 +6,10 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
+use super::key_file;
 use super::segment::{self, Segment};
 use super::semaphore::Semaphore;
-use super::{key_file, survey};
-use crate::backend::{Lifetime, Removal, Spec, State, no_contents, unreadable};
+use crate::backend::{Lifetime, Removal, Spec, State, no_contents, survey, unreadable};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 use crate::mapping::{Rw, View};

@@ -2,9 +2,12 @@
 
 pub(crate) mod contents;
 pub(crate) mod key_file;
+#[cfg(surveyed)]
 pub(crate) mod leftover;
+#[cfg(surveyed)]
 pub(crate) mod lock_info;
 pub(crate) mod presence;
 pub(crate) mod segment;
 pub(crate) mod semaphore;
+#[cfg(surveyed)]
 pub(crate) mod survey;

@@ -39,6 +39,9 @@ pub(crate) enum Users<'fd> {
     Unknown,
 }
 
+/// Whether a file counts as unused when no user of shmkit is present: the kernel tells of others.
+pub(crate) const ONLY_OURS_COUNT: bool = false;
+
 /// Asks whether `fd` is the only open file description of its file.
 pub(crate) fn users(fd: BorrowedFd<'_>) -> io::Result<Users<'_>> {
     if cfg!(shmkit_force_fallbacks) {
@@ -149,6 +152,30 @@ pub(crate) fn is_locked(fd: BorrowedFd<'_>, start: u64, len: u64) -> io::Result<
     let mut lock = range(libc::F_WRLCK, start, len);
     ofd(fd, libc::F_OFD_GETLK, &mut lock)?;
     Ok(c_int::from(lock.l_type) != libc::F_UNLCK)
+}
+
+/// The process that has a byte, which the kernel does not tell of these locks: it is looked for
+/// in `/proc`.
+pub(crate) fn pid_of_lock(_: BorrowedFd<'_>, _: u64) -> Option<u32> {
+    None
+}
+
+/// Locks of descriptions need nothing of their own in a fork: the child gets descriptions.
+pub(in crate::sys) struct Frozen(());
+
+/// Before a fork.
+pub(in crate::sys) fn freeze() -> Frozen {
+    Frozen(())
+}
+
+impl Frozen {
+    /// In the parent, after it.
+    pub(in crate::sys) fn in_parent(self) {}
+
+    /// In the child: whether it is seen as far as this goes.
+    pub(in crate::sys) fn in_child(self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -17,8 +17,6 @@ pub(crate) mod page_cache;
 pub(crate) mod peek;
 pub(crate) mod placement;
 pub(crate) mod process;
-#[allow(dead_code, reason = "for where that layout is the C library's secret")]
-pub(crate) mod semaphore_image;
 pub(crate) mod socket;
 pub(crate) mod volume;
 pub(crate) mod waiting;

@@ -5,6 +5,7 @@
 //! the process dies, shows it across PID namespaces, and the number does not come back: it is taken
 //! from a counter in the segment, or at random where there is no counter.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
@@ -74,7 +75,7 @@ fn take(record: &fork::Record) -> Result<u32, NoLease> {
         let lease = match record.count_on(MOST) {
             Some(0) => return Err(NoLease::UsedUp),
             Some(number) => number,
-            None => random().map_err(NoLease::Os)?,
+            None => random(),
         };
         let byte = LEASES + u64::from(lease);
         if lease::try_lock(record.fd(), Hold::Exclusive, byte, 1).map_err(NoLease::Os)? {
@@ -85,10 +86,10 @@ fn take(record: &fork::Record) -> Result<u32, NoLease> {
     Err(NoLease::UsedUp)
 }
 
-fn random() -> io::Result<u32> {
-    let mut bytes = [0; 4];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    Ok(1 + u32::from_ne_bytes(bytes) % MOST)
+fn random() -> u32 {
+    // The keys of a hasher are the system's random numbers.
+    let hasher = RandomState::new().build_hasher();
+    1 + hasher.finish() as u32 % MOST
 }
 
 /// The lease that whoever makes a typed segment has on it before others can see it.
@@ -140,8 +141,15 @@ pub(crate) fn name(address: usize) -> Option<String> {
 
 /// The process that has a lease, likely that one; `None` if it cannot be seen from here.
 pub(crate) fn holder(address: usize, number: u32, likely: Option<u32>) -> Option<Holder> {
-    let file = fork::at(address, |record| super::file::status(record.fd()))?.ok()?;
     let byte = LEASES + u64::from(number);
+    if let Some(pid) = fork::at(address, |record| lease::pid_of_lock(record.fd(), byte))? {
+        return Some(Holder {
+            pid,
+            program: process::program(pid).unwrap_or_default(),
+            ..Holder::default()
+        });
+    }
+    let file = fork::at(address, |record| super::file::status(record.fd()))?.ok()?;
     let has_it = |holder: &Holder| holder.locks.contains(&byte);
     let likely = likely.and_then(|pid| process::holder_with_pid(pid, file.id).ok()?);
     likely.filter(has_it).or_else(|| {

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// but the caller's own goes there; whether pages are behind them does not matter. They do not
 /// overlap.
 pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) -> io::Result<usize> {
-    static DENIED: AtomicBool = AtomicBool::new(cfg!(shmkit_force_fallbacks));
+    static DENIED: AtomicBool =
+        AtomicBool::new(cfg!(any(shmkit_force_fallbacks, sys = "portable")));
     if !DENIED.load(Ordering::Relaxed) {
         // SAFETY: handed on.
         match unsafe { copy_directly(from, to, len) } {
@@ -36,6 +37,7 @@ fn is_denied(error: &io::Error) -> bool {
 ///
 /// # Safety
 /// As [`copy`].
+#[cfg(any(target_os = "linux", target_os = "android"))]
 unsafe fn copy_directly(from: *const u8, to: *mut u8, len: usize) -> io::Result<usize> {
     let me = std::process::id().cast_signed();
     let mut done = 0;
@@ -60,6 +62,15 @@ unsafe fn copy_directly(from: *const u8, to: *mut u8, len: usize) -> io::Result<
         }
     }
     Ok(done)
+}
+
+/// Other systems have no such call.
+///
+/// # Safety
+/// As [`copy`].
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+unsafe fn copy_directly(_: *const u8, _: *mut u8, _: usize) -> io::Result<usize> {
+    Err(io::Error::from_raw_os_error(libc::ENOSYS))
 }
 
 /// Sends the bytes through a pipe: both ends are copies by the kernel.

@@ -66,9 +66,16 @@ pub(crate) enum Kind {
     Other,
 }
 
+/// The type of a mode has 16 or 32 bits.
+#[allow(clippy::unnecessary_cast, reason = "see above")]
+pub(in crate::sys) fn mode_of(mode: u32) -> Mode {
+    Mode::from_raw_mode(mode as _)
+}
+
 impl Kind {
+    #[allow(clippy::unnecessary_cast, reason = "see `mode_of`")]
     pub(in crate::sys) fn of(mode: u32) -> Self {
-        match FileType::from_raw_mode(mode) {
+        match FileType::from_raw_mode(mode as _) {
             FileType::RegularFile => Self::Regular,
             FileType::Directory => Self::Directory,
             FileType::Symlink => Self::SymbolicLink,
@@ -94,10 +101,10 @@ impl From<Stat> for Status {
                 device: stat.st_dev as _,
                 inode: stat.st_ino as _,
             },
-            kind: Kind::of(stat.st_mode),
+            kind: Kind::of(stat.st_mode as u32),
             size: stat.st_size as u64,
             owner: stat.st_uid,
-            mode: stat.st_mode & 0o1777,
+            mode: stat.st_mode as u32 & 0o1777,
             links: stat.st_nlink as u64,
             modified: stat.st_mtime as i64,
             block: stat.st_blksize as u64,
@@ -156,7 +163,20 @@ fn open_with(path: &Path, access: Access, flags: OFlags) -> io::Result<OwnedFd> 
     }
 }
 
+/// Another descriptor for another user. Descriptions say nothing about users here, and a descriptor
+/// cannot be opened once more.
+#[cfg(sys = "portable")]
+pub(crate) fn reopen(fd: BorrowedFd<'_>, access: Access) -> io::Result<OwnedFd> {
+    match (access_of(fd)?, access) {
+        // It would let others write who shall only read.
+        (Access::ReadWrite, Access::ReadOnly) => Err(io::ErrorKind::Unsupported.into()),
+        (Access::ReadOnly, Access::ReadWrite) => Err(io::ErrorKind::PermissionDenied.into()),
+        _ => fd.try_clone_to_owned(),
+    }
+}
+
 /// Opens the file of a descriptor once more, so that the new description is nobody else's.
+#[cfg(not(sys = "portable"))]
 pub(crate) fn reopen(fd: BorrowedFd<'_>, access: Access) -> io::Result<OwnedFd> {
     let flags = match access {
         Access::ReadOnly => OFlags::RDONLY,
@@ -178,6 +198,13 @@ pub(crate) fn access_of(fd: BorrowedFd<'_>) -> io::Result<Access> {
 /// Where the file of a descriptor lay when it was last named; whoever uses it sees to it that it
 /// still does.
 pub(crate) fn path_of(fd: BorrowedFd<'_>) -> Option<PathBuf> {
+    #[cfg(target_os = "macos")]
+    {
+        use std::os::unix::ffi::OsStrExt as _;
+        let path = fs::getpath(fd).ok()?;
+        Some(std::ffi::OsStr::from_bytes(path.to_bytes()).into())
+    }
+    #[cfg(not(target_os = "macos"))]
     std::fs::read_link(link_of(fd)).ok()
 }
 
@@ -225,17 +252,21 @@ impl Newborn {
         // The umask may have taken bits of the group's and others'; it never takes the owner's
         // in practice, so the usual 0600 is spared a system call.
         if mode & 0o077 != 0 {
-            fs::fchmod(&newborn.fd, Mode::from_raw_mode(mode))?;
+            fs::fchmod(&newborn.fd, mode_of(mode))?;
         }
         Ok(newborn)
     }
 
     fn nameless(directory: &Path, mode: u32) -> Result<Self, Errno> {
-        if cfg!(shmkit_force_fallbacks) || !has_proc() {
+        if cfg!(any(shmkit_force_fallbacks, sys = "portable")) || !has_proc() {
             return Err(Errno::OPNOTSUPP);
         }
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let fd = fs::open(directory, flags, Mode::from_raw_mode(mode))?;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        const NAMELESS: OFlags = OFlags::TMPFILE;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        const NAMELESS: OFlags = OFlags::empty();
+        let flags = NAMELESS | OFlags::RDWR | OFlags::CLOEXEC;
+        let fd = fs::open(directory, flags, mode_of(mode))?;
         Ok(Self {
             fd,
             unnamed: Unnamed::Nameless,
@@ -248,7 +279,7 @@ impl Newborn {
             let name = format!("{TEMPORARY_PREFIX}{}", unique_number());
             let path = directory.join(name);
             fault_point();
-            match fs::open(&path, flags, Mode::from_raw_mode(mode)) {
+            match fs::open(&path, flags, mode_of(mode)) {
                 Ok(fd) => {
                     return Ok(Self {
                         fd,
@@ -419,7 +450,11 @@ pub(crate) fn unlink(path: impl AsRef<Path>) -> io::Result<()> {
 
 /// Opens a file for nothing but to be told of it and to keep its inode (`O_PATH`).
 pub(crate) fn pin(path: &str) -> io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    #[cfg(not(target_os = "macos"))]
+    const NOTHING: OFlags = OFlags::PATH;
+    #[cfg(target_os = "macos")]
+    const NOTHING: OFlags = OFlags::RDONLY;
+    let flags = NOTHING | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(fs::open(path, flags, Mode::empty())?)
 }
 
@@ -427,7 +462,7 @@ pub(crate) fn pin(path: &str) -> io::Result<OwnedFd> {
 pub(crate) fn make_file(path: &str, mode: u32) -> io::Result<bool> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     fault_point();
-    match fs::open(path, flags, Mode::from_raw_mode(mode)) {
+    match fs::open(path, flags, mode_of(mode)) {
         Ok(_) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
         Err(error) => Err(error.into()),
@@ -470,8 +505,27 @@ pub(crate) fn read_from(fd: BorrowedFd<'_>, offset: u64, buffer: &mut [u8]) -> i
     Ok(rustix::io::pread(fd, buffer, offset)?)
 }
 
+/// The byte that stands for the whole of a file.
+#[cfg(sys = "portable")]
+const WHOLE: u64 = 1;
+
+/// Takes the whole of an open file for this user against others that ask the same way; `false` if
+/// somebody else has it.
+#[cfg(sys = "portable")]
+pub(crate) fn try_claim(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    use crate::sys::lease::{Hold, try_lock};
+    try_lock(fd, Hold::Exclusive, WHOLE, 1)
+}
+
+/// Gives up what [`try_claim`] took.
+#[cfg(sys = "portable")]
+pub(crate) fn unclaim(fd: BorrowedFd<'_>) -> io::Result<()> {
+    crate::sys::lease::unlock(fd, WHOLE, 1)
+}
+
 /// Takes the whole of an open file for this description against others that ask the same way
 /// (flock(2)); `false` if somebody else has it.
+#[cfg(not(sys = "portable"))]
 pub(crate) fn try_claim(fd: BorrowedFd<'_>) -> io::Result<bool> {
     fault_point();
     match fs::flock(fd, fs::FlockOperation::NonBlockingLockExclusive) {
@@ -482,6 +536,7 @@ pub(crate) fn try_claim(fd: BorrowedFd<'_>) -> io::Result<bool> {
 }
 
 /// Gives up what [`try_claim`] took.
+#[cfg(not(sys = "portable"))]
 pub(crate) fn unclaim(fd: BorrowedFd<'_>) -> io::Result<()> {
     fault_point();
     Ok(fs::flock(fd, fs::FlockOperation::Unlock)?)

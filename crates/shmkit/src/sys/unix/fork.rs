@@ -35,6 +35,7 @@ use super::attachment;
 use super::memory::{self, Pages, Window};
 use crate::atomic::fault_point;
 use crate::mapping::Access;
+use crate::sys::lease::{self, Frozen};
 
 /// Counts the forks between this process and the first one: a handle to something that a child
 /// must not use (a held lock) compares it.
@@ -248,6 +249,15 @@ impl Record {
         Some(counted.map_or(0, |last| last + 1))
     }
 
+    fn be_blind(&self) {
+        self.blind.store(true, Ordering::Relaxed);
+    }
+
+    /// Where users are known by locks of their process, the description does not matter.
+    #[cfg(sys = "portable")]
+    fn prepare(&self) {}
+
+    #[cfg(not(sys = "portable"))]
     fn prepare(&self) {
         let flags = match self.window.file_access() {
             Access::ReadOnly => OFlags::RDONLY,
@@ -310,11 +320,12 @@ pub(crate) struct Steady(PhantomData<*const ()>);
 /// when a thread that ends drops a segment that it kept in a `thread_local`.
 type Kept<T> = Cell<Option<ManuallyDrop<T>>>;
 
-/// Both locks: a child that was born while another thread had one of them would wait for it for
+/// All the locks: a child that was born while another thread had one of them would wait for it for
 /// ever.
 type Forking = (
     RwLockWriteGuard<'static, ()>,
     MutexGuard<'static, BTreeMap<usize, Arc<Record>>>,
+    Frozen,
 );
 
 thread_local! {
@@ -359,23 +370,29 @@ extern "C" fn before() {
     let steady = STEADY.write().unwrap_or_else(PoisonError::into_inner);
     let records = records();
     records.values().for_each(|record| record.prepare());
-    FORKING.set(Some(ManuallyDrop::new((steady, records))));
-}
-
-/// Gives back what [`before`] took, after a look at each user.
-fn after(look: impl Fn(&Record)) {
-    if let Some(forking) = FORKING.take() {
-        let (_steady, records) = ManuallyDrop::into_inner(forking);
-        records.values().for_each(|record| look(record));
-    }
+    FORKING.set(Some(ManuallyDrop::new((steady, records, lease::freeze()))));
 }
 
 extern "C" fn in_parent() {
-    after(|record| drop(record.take_spare()));
+    let Some(forking) = FORKING.take() else {
+        return;
+    };
+    let (_steady, records, locks) = ManuallyDrop::into_inner(forking);
+    records
+        .values()
+        .for_each(|record| drop(record.take_spare()));
+    locks.in_parent();
 }
 
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     EPOCH.fetch_add(1, Ordering::Relaxed);
-    after(Record::become_own_user);
+    let Some(forking) = FORKING.take() else {
+        return;
+    };
+    let (_steady, records, locks) = ManuallyDrop::into_inner(forking);
+    records.values().for_each(|record| record.become_own_user());
+    if !locks.in_child() {
+        records.values().for_each(|record| record.be_blind());
+    }
 }

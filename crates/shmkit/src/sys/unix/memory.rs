@@ -67,7 +67,10 @@ impl Window {
         match self.private {
             true => MapFlags::PRIVATE,
             // What is reserved is reserved in the file; only hugetlb files would reserve more.
+            #[cfg(not(target_os = "freebsd"))]
             false => MapFlags::SHARED | MapFlags::NORESERVE,
+            #[cfg(target_os = "freebsd")]
+            false => MapFlags::SHARED,
         }
     }
 }

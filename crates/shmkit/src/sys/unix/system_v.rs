@@ -1,11 +1,15 @@
 //! System V shared memory and semaphores (sysvipc(7)), which rustix does not have.
 #![expect(unsafe_code, reason = "shmget, shmat, semop and their kin")]
+#![allow(
+    clippy::useless_conversion,
+    reason = "an IPC key has 64 bits on FreeBSD"
+)]
 
 use std::io;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
-use libc::{c_int, key_t};
+use libc::c_int;
 
 use crate::mapping::Access;
 
@@ -18,10 +22,29 @@ fn check(result: c_int) -> io::Result<c_int> {
 }
 
 /// The IPC key of a file, as ftok(3) of the C library makes it.
-pub(crate) fn ipc_key(device: u64, inode: u64, project: u8) -> key_t {
+pub(crate) fn ipc_key(device: u64, inode: u64, project: u8) -> i32 {
     let key = u32::from(project) << 24 | (device as u32 & 0xff) << 16 | (inode as u32 & 0xffff);
-    key as key_t
+    key.cast_signed()
 }
+
+/// Of <sys/sem.h>; libc has them for Linux only. macOS and FreeBSD have the same numbers.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use libc::{GETNCNT, GETPID, GETVAL, SEM_UNDO, SETVAL, SHM_NORESERVE};
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod numbers {
+    use libc::c_int;
+
+    pub(super) const GETNCNT: c_int = 3;
+    pub(super) const GETPID: c_int = 4;
+    pub(super) const GETVAL: c_int = 5;
+    pub(super) const SETVAL: c_int = 8;
+    pub(super) const SEM_UNDO: c_int = 0o10000;
+    /// There, what is not touched is never accounted for.
+    pub(super) const SHM_NORESERVE: c_int = 0;
+}
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use numbers::{GETNCNT, GETPID, GETVAL, SEM_UNDO, SETVAL, SHM_NORESERVE};
 
 /// What `IPC_STAT` says of a segment.
 #[derive(Debug, Clone, Copy)]
@@ -38,24 +61,19 @@ pub(crate) struct SegmentStatus {
 pub(crate) const SHM_DEST: u32 = 0o1000;
 
 /// Makes a segment that no other has the key of; `reserve` accounts for its memory at once.
-pub(crate) fn create_segment(
-    key: key_t,
-    size: usize,
-    mode: u32,
-    reserve: bool,
-) -> io::Result<c_int> {
+pub(crate) fn create_segment(key: i32, size: usize, mode: u32, reserve: bool) -> io::Result<c_int> {
     let mut flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777) as c_int;
     if !reserve {
-        flags |= libc::SHM_NORESERVE;
+        flags |= SHM_NORESERVE;
     }
     // SAFETY: takes integers only.
-    check(unsafe { libc::shmget(key, size, flags) })
+    check(unsafe { libc::shmget(key.into(), size, flags) })
 }
 
 /// Finds the segment of a key.
-pub(crate) fn find_segment(key: key_t) -> io::Result<c_int> {
+pub(crate) fn find_segment(key: i32) -> io::Result<c_int> {
     // SAFETY: takes integers only.
-    check(unsafe { libc::shmget(key, 0, 0) })
+    check(unsafe { libc::shmget(key.into(), 0, 0) })
 }
 
 /// Maps a segment; it stays until [`detach`].
@@ -106,16 +124,16 @@ pub(crate) fn remove_segment(id: c_int) -> io::Result<()> {
 }
 
 /// Makes a set of `count` semaphores that no other has the key of; all start at 0.
-pub(crate) fn create_set(key: key_t, count: u16, mode: u32) -> io::Result<c_int> {
+pub(crate) fn create_set(key: i32, count: u16, mode: u32) -> io::Result<c_int> {
     let flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777) as c_int;
     // SAFETY: takes integers only.
-    check(unsafe { libc::semget(key, count.into(), flags) })
+    check(unsafe { libc::semget(key.into(), count.into(), flags) })
 }
 
 /// Finds the set of a key; it must have at least one semaphore.
-pub(crate) fn find_set(key: key_t) -> io::Result<c_int> {
+pub(crate) fn find_set(key: i32) -> io::Result<c_int> {
     // SAFETY: takes integers only.
-    check(unsafe { libc::semget(key, 1, 0) })
+    check(unsafe { libc::semget(key.into(), 1, 0) })
 }
 
 /// Removes a set; those who wait on it are told `EIDRM`.
@@ -168,26 +186,26 @@ pub(crate) fn set_status(id: c_int) -> io::Result<SetStatus> {
 /// Sets a semaphore's value. Every process's undo entry for it is forgotten (semctl(2)).
 pub(crate) fn set_value(id: c_int, semaphore: u16, value: c_int) -> io::Result<()> {
     // SAFETY: the fourth argument of SETVAL is an integer, passed as `union semun` is.
-    check(unsafe { libc::semctl(id, semaphore.into(), libc::SETVAL, value) }).map(drop)
+    check(unsafe { libc::semctl(id, semaphore.into(), SETVAL, value) }).map(drop)
 }
 
 /// A semaphore's value.
 pub(crate) fn value(id: c_int, semaphore: u16) -> io::Result<c_int> {
     // SAFETY: GETVAL takes no fourth argument.
-    check(unsafe { libc::semctl(id, semaphore.into(), libc::GETVAL) })
+    check(unsafe { libc::semctl(id, semaphore.into(), GETVAL) })
 }
 
 /// How many wait for a semaphore's value to grow.
 pub(crate) fn waiting(id: c_int, semaphore: u16) -> io::Result<c_int> {
     // SAFETY: GETNCNT takes no fourth argument.
-    check(unsafe { libc::semctl(id, semaphore.into(), libc::GETNCNT) })
+    check(unsafe { libc::semctl(id, semaphore.into(), GETNCNT) })
 }
 
 /// The process that last operated on a semaphore, as seen from this PID namespace; `None` if it
 /// lives in another one, or nobody did.
 pub(crate) fn last_pid(id: c_int, semaphore: u16) -> io::Result<Option<u32>> {
     // SAFETY: GETPID takes no fourth argument.
-    let pid = check(unsafe { libc::semctl(id, semaphore.into(), libc::GETPID) })?;
+    let pid = check(unsafe { libc::semctl(id, semaphore.into(), GETPID) })?;
     Ok(u32::try_from(pid).ok().filter(|&pid| pid != 0))
 }
 
@@ -201,6 +219,7 @@ pub(crate) struct Step {
     pub(crate) wait: bool,
 }
 
+#[cfg(not(sys = "portable"))]
 unsafe extern "C" {
     /// In glibc, musl and bionic; libc does not declare it.
     fn semtimedop(
@@ -219,23 +238,47 @@ pub(crate) fn operate<const N: usize>(
     steps: [Step; N],
     limit: Option<Duration>,
 ) -> io::Result<()> {
-    let mut operations = steps.map(|step| libc::sembuf {
-        sem_num: step.semaphore,
-        sem_op: step.by,
-        sem_flg: ((if step.undo { libc::SEM_UNDO } else { 0 })
-            | (if step.wait { 0 } else { libc::IPC_NOWAIT })) as _,
-    });
+    let mut operations = steps.map(as_sembuf);
     let result = match limit {
         // SAFETY: the pointer and the count are those of the array.
         None => unsafe { libc::semop(id, operations.as_mut_ptr(), N) },
-        Some(limit) => {
-            let limit = libc::timespec {
-                tv_sec: limit.as_secs().min(i32::MAX as u64) as _,
-                tv_nsec: limit.subsec_nanos() as _,
-            };
-            // SAFETY: as above, and `limit` lives through the call.
-            unsafe { semtimedop(id, operations.as_mut_ptr(), N, &limit) }
-        }
+        Some(limit) => return operate_within(id, steps, limit),
     };
     check(result).map(drop)
+}
+
+fn as_sembuf(step: Step) -> libc::sembuf {
+    libc::sembuf {
+        sem_num: step.semaphore,
+        sem_op: step.by,
+        sem_flg: ((if step.undo { SEM_UNDO } else { 0 })
+            | (if step.wait { 0 } else { libc::IPC_NOWAIT })) as _,
+    }
+}
+
+#[cfg(not(sys = "portable"))]
+fn operate_within<const N: usize>(id: c_int, steps: [Step; N], limit: Duration) -> io::Result<()> {
+    let mut operations = steps.map(as_sembuf);
+    let limit = libc::timespec {
+        tv_sec: limit.as_secs().min(i32::MAX as u64) as _,
+        tv_nsec: limit.subsec_nanos() as _,
+    };
+    // SAFETY: the pointer and the count are those of the array, and `limit` lives through the call.
+    check(unsafe { semtimedop(id, operations.as_mut_ptr(), N, &limit) }).map(drop)
+}
+
+/// Other systems wait for ever or not at all, so it is tried again and again.
+#[cfg(sys = "portable")]
+fn operate_within<const N: usize>(id: c_int, steps: [Step; N], limit: Duration) -> io::Result<()> {
+    let mut naps = crate::sys::futex::Naps::within(limit);
+    let at_once = steps.map(|step| Step {
+        wait: false,
+        ..step
+    });
+    loop {
+        match operate(id, at_once, None) {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) && naps.again() => {}
+            done => return done,
+        }
+    }
 }

@@ -67,7 +67,7 @@ fn memory_is_taken_only_where_it_is_written() {
     // SAFETY: nobody else has it.
     let film = unsafe { Shared::create_in_place_with(&options, Location::Memory(&name), fill) };
     let film = film.unwrap();
-    let file = File::from(film.segment().to_fd(Access::ReadOnly).unwrap());
+    let file = File::from(film.segment().to_fd(Access::ReadWrite).unwrap());
     let taken = file.metadata().unwrap().blocks() as usize * 512;
     assert!(taken < MIB, "{taken} bytes");
 }
