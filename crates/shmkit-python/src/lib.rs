@@ -9,6 +9,7 @@ mod error;
 mod handover;
 mod inspect;
 mod key;
+mod qt;
 mod sealed;
 mod segment;
 mod shared_memory;
@@ -31,6 +32,8 @@ mod _shmkit {
     };
     #[pymodule_export]
     use super::key::Key;
+    #[pymodule_export]
+    use super::qt::module;
     #[pymodule_export]
     use super::sealed::Sealed;
     #[pymodule_export]

@@ -20,18 +20,30 @@ pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     act: impl FnOnce() -> shmkit::Result<T> + Send,
 ) -> PyResult<T> {
-    if let Some(flag) = CANCELLATION.with_borrow(Clone::clone) {
-        let is_cancelled = move || flag.load(Ordering::Relaxed);
-        let ended = py.detach(|| interrupt::with(is_cancelled, act));
-        return Ok(ended.map_err(Failure::from)?);
-    }
-    if !is_main_thread(py)? {
+    if CANCELLATION.with_borrow(Option::is_none) && !is_main_thread(py)? {
+        // Nothing could end it early, so nothing needs to be asked.
         return Ok(py.detach(act).map_err(Failure::from)?);
+    }
+    wait_or(py, || false, act)
+}
+
+/// As [`wait`]; also ends the wait, without an exception, once `gives_way` says so.
+pub(crate) fn wait_or<T: Send>(
+    py: Python<'_>,
+    gives_way: impl Fn() -> bool + Send + 'static,
+    act: impl FnOnce() -> shmkit::Result<T> + Send,
+) -> PyResult<T> {
+    let flag = CANCELLATION.with_borrow(Clone::clone);
+    let is_cancelled = move || flag.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
+    let ends = move || gives_way() || is_cancelled();
+    if !is_main_thread(py)? {
+        let ended = py.detach(|| interrupt::with(ends, act));
+        return Ok(ended.map_err(Failure::from)?);
     }
     let (ended, raised) = py.detach(|| {
         let raised = Rc::new(OnceCell::new());
         let handlers = Rc::clone(&raised);
-        let check = move || Python::attach(|py| raises(py, &handlers));
+        let check = move || ends() || Python::attach(|py| raises(py, &handlers));
         let ended = interrupt::with(check, act);
         (ended, Rc::into_inner(raised).and_then(OnceCell::into_inner))
     });

@@ -3,12 +3,13 @@
 //! Qt remembers that in a plain `bool`, so that two threads with one object both get in. Here a
 //! thread gets what it has already, and another one waits.
 
+use std::io;
 use std::process;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use crate::backend::{self, Grant, Owners, Semaphore, Ticket, semaphore_key};
+use crate::backend::{self, Grant, Owners, Semaphore, Taken, Ticket, semaphore_key};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 
@@ -59,18 +60,31 @@ impl SegmentLock {
         Ok(self.semaphore.get_or_init(|| opened))
     }
 
+    /// Takes the lock if it is free; says whether this thread has it now.
+    pub(super) fn try_lock(&self) -> Result<bool> {
+        if self.held().as_ref().is_some_and(Held::is_mine) {
+            return Ok(true);
+        }
+        self.note(self.open()?.try_lock())
+    }
+
     /// Takes the lock, waiting at most about `limit`; `Err` with who has it, if that was too short.
     pub(super) fn lock(&self, limit: Duration) -> Result<Result<(), String>> {
-        if self.held().as_ref().is_some_and(Held::is_mine) {
+        if self.try_lock()? {
             return Ok(Ok(()));
         }
         let semaphore = self.open()?;
-        let taken = match semaphore.try_lock() {
-            Ok(None) => semaphore.lock_within(limit),
-            taken => taken,
-        };
-        let Some((taken, grant)) = taken.map_err(|cause| Error::os(Op::Lock, cause))? else {
-            return Ok(Err(backend::name_holder(semaphore)));
+        match self.note(semaphore.lock_within(limit))? {
+            true => Ok(Ok(())),
+            false => Ok(Err(backend::name_holder(semaphore))),
+        }
+    }
+
+    /// Remembers what was taken, if anything was.
+    fn note(&self, taken: io::Result<Option<(Taken<'_>, Grant)>>) -> Result<bool> {
+        let taken = taken.map_err(|cause| Error::os(Op::Lock, cause))?;
+        let Some((taken, grant)) = taken else {
+            return Ok(false);
         };
         *self.held() = Some(Held {
             ticket: taken.ticket(),
@@ -79,7 +93,7 @@ impl SegmentLock {
             owner_died: grant == Grant::OwnerDied,
             recovered: grant == Grant::Clean,
         });
-        Ok(Ok(()))
+        Ok(true)
     }
 
     /// Gives the lock back, whichever thread took it; says whether there was anything to give.

@@ -1,5 +1,7 @@
 //! `QSharedMemory`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::error::{LastError, SharedMemoryError};
@@ -8,6 +10,7 @@ use super::lock::SegmentLock;
 use super::text::{self, MemoryReport};
 use crate::backend::{Owners, Removal, semaphore_key};
 use crate::error::{Error, ErrorKind, Op};
+use crate::interrupt;
 use crate::key::{KeyType, NativeIpcKey, Role};
 use crate::mapping::{Access, Ro, Rw, View};
 use crate::segment::{Options, SharedMemory};
@@ -41,11 +44,11 @@ use crate::segment::{Options, SharedMemory};
 #[derive(Debug, Default)]
 pub struct QSharedMemory {
     key: QNativeIpcKey,
-    segment: Option<SharedMemory>,
+    segment: Option<Arc<SharedMemory>>,
     lock: SegmentLock,
     error: LastError<SharedMemoryError>,
-    /// The lock has been given a key; then Qt has other words for an empty one.
-    lock_had_key: bool,
+    /// The lock has been used or given a key; then Qt has other words for an empty one.
+    lock_was_used: AtomicBool,
 }
 
 impl QSharedMemory {
@@ -234,7 +237,7 @@ impl QSharedMemory {
     /// assert_eq!(memory.error(), SharedMemoryError::KeyError);
     /// ```
     pub fn create(&mut self, size: i64, mode: Access) -> bool {
-        self.lock_had_key = true;
+        *self.lock_was_used.get_mut() = true;
         let key = match self.usable_key(Op::Create) {
             Ok(key) => key,
             Err(report) => return self.fail(report),
@@ -270,7 +273,7 @@ impl QSharedMemory {
         if self.key.is_empty()
             && self.key.key_type() == TypeNumber::POSIX_REALTIME
             && self.key.key_type().is_supported()
-            && !self.lock_had_key
+            && !*self.lock_was_used.get_mut()
         {
             let text = "QSharedMemory::handle: key is empty";
             return self.fail(MemoryReport::new(SharedMemoryError::KeyError, text));
@@ -311,8 +314,10 @@ impl QSharedMemory {
             return false;
         };
         self.lock.close();
-        // If the system refuses to remove the segment it is detached all the same.
-        _ = segment.detach();
+        if let Some(segment) = Arc::into_inner(segment) {
+            // If the system refuses to remove the segment it is detached all the same.
+            _ = segment.detach();
+        }
         true
     }
 
@@ -334,7 +339,26 @@ impl QSharedMemory {
     /// ```
     #[doc(alias = "constData")]
     pub fn const_data(&self) -> Option<View<'_, Ro>> {
-        self.segment.as_ref().map(SharedMemory::view)
+        Some(self.segment.as_ref()?.view())
+    }
+
+    /// The segment itself, for those whose use of the bytes outlives the object's. Not in Qt. As long
+    /// as anybody has it this process is attached, whatever the object says, and the last of them
+    /// leaves as [`detach`](Self::detach) would. `None` if the object is not attached.
+    ///
+    /// ```
+    /// # use shmkit::{Access, qt::{QSharedMemory, TypeNumber}};
+    /// # let name = format!("shmkit-doc-segment-{}", std::process::id());
+    /// # if !QSharedMemory::is_key_type_supported(TypeNumber::legacy_default_for_os()) { return Ok(()) }
+    /// let mut memory = QSharedMemory::with_key(&name);
+    /// assert!(memory.create(100, Access::ReadWrite));
+    /// let segment = memory.segment().unwrap();
+    /// assert!(memory.detach() && !memory.is_attached());
+    /// segment.view_mut()?.copy_from(0, b"still mapped")?;
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn segment(&self) -> Option<Arc<SharedMemory>> {
+        self.segment.clone()
     }
 
     /// The size of the segment in bytes; 0 if the object is not attached.
@@ -344,7 +368,7 @@ impl QSharedMemory {
     /// assert_eq!(QSharedMemory::new().size(), 0);
     /// ```
     pub fn size(&self) -> usize {
-        self.segment.as_ref().map_or(0, SharedMemory::size)
+        self.segment.as_deref().map_or(0, SharedMemory::size)
     }
 
     /// Takes the segment's lock, waiting as long as it takes. It is exclusive between all threads,
@@ -368,7 +392,8 @@ impl QSharedMemory {
 
     /// As [`lock`](Self::lock), but waits at most about `limit`, and zero is a way to try. Not in
     /// Qt. If the time was too short the error is [`LockError`](SharedMemoryError::LockError), and
-    /// its text names who has the lock.
+    /// its text names who has the lock. A wait that is [interrupted](crate::interrupt) says `false`
+    /// and leaves the error as it was.
     ///
     /// ```
     /// # use shmkit::qt::QSharedMemory;
@@ -377,10 +402,25 @@ impl QSharedMemory {
     pub fn lock_for(&self, limit: Duration) -> bool {
         let text = match self.lock.lock(limit) {
             Ok(Ok(())) => return true,
+            Ok(Err(_)) if interrupt::has_come() => return false,
             Ok(Err(who)) => format!("QSharedMemory::lock: timed out after {limit:?}, {who}"),
-            Err(_) => "QSharedMemory::lock: unable to lock".to_owned(),
+            Err(_) => {
+                self.lock_was_used.store(true, Ordering::Relaxed);
+                "QSharedMemory::lock: unable to lock".to_owned()
+            }
         };
         self.fail(MemoryReport::new(SharedMemoryError::LockError, text))
+    }
+
+    /// Takes the lock if it is free. Not in Qt. `false`, without an error, if it is not, or if it cannot
+    /// be had at all.
+    ///
+    /// ```
+    /// # use shmkit::qt::QSharedMemory;
+    /// assert!(!QSharedMemory::new().try_lock());
+    /// ```
+    pub fn try_lock(&self) -> bool {
+        self.lock.try_lock().unwrap_or(false)
     }
 
     /// Gives the lock back, however often it was taken and whichever thread took it. `false`,
@@ -456,7 +496,7 @@ impl QSharedMemory {
             return Err(text::on_lock(report));
         }
         self.lock.set_up(&key);
-        self.lock_had_key = true;
+        *self.lock_was_used.get_mut() = true;
         Ok(key)
     }
 
@@ -464,7 +504,7 @@ impl QSharedMemory {
         // Qt's users who find no semaphore make one, and take it away again when they leave.
         _ = self.lock.open();
         // One that is there already lost its name, or this one could not have been made.
-        self.segment = Some(segment);
+        self.segment = Some(Arc::new(segment));
         true
     }
 

@@ -8,6 +8,7 @@ use super::key::{QNativeIpcKey, TypeNumber};
 use super::text::{self, SemaphoreReport, system_text};
 use crate::backend::{self, Owners, Presence, Semaphore};
 use crate::error::{ErrorKind, Op};
+use crate::interrupt;
 use crate::key::{NativeIpcKey, Role};
 
 /// For this user only, as Qt makes it.
@@ -261,7 +262,8 @@ impl QSystemSemaphore {
 
     /// As [`acquire`](Self::acquire), but waits at most about `limit`, and zero is a way to try.
     /// Not in Qt. If the time was too short the error is
-    /// [`UnknownError`](SystemSemaphoreError::UnknownError), and its text says so.
+    /// [`UnknownError`](SystemSemaphoreError::UnknownError), and its text says so. A wait that is
+    /// [interrupted](crate::interrupt) says `false` and leaves the error as it was.
     ///
     /// ```
     /// # use shmkit::qt::QSystemSemaphore;
@@ -274,12 +276,27 @@ impl QSystemSemaphore {
         };
         match opened.semaphore().acquire_within(limit) {
             Ok(true) => self.succeed(),
+            Ok(false) if interrupt::has_come() => false,
             Ok(false) => self.fail(Report::new(
                 SystemSemaphoreError::UnknownError,
                 format!("QSystemSemaphore::acquire: timed out after {limit:?}"),
             )),
             Err(cause) => self.fail(self.explain(cause, "sem_wait")),
         }
+    }
+
+    /// Takes one of the value if it is above 0. Not in Qt. `false`, without an error, if it is 0, or if
+    /// nothing can be taken at all.
+    ///
+    /// ```
+    /// # use shmkit::qt::QSystemSemaphore;
+    /// assert!(!QSystemSemaphore::default().try_acquire());
+    /// ```
+    pub fn try_acquire(&self) -> bool {
+        let Ok(opened) = self.opened(AccessMode::Open) else {
+            return false;
+        };
+        matches!(opened.semaphore().acquire_within(Duration::ZERO), Ok(true)) && self.succeed()
     }
 
     /// Adds `n` to the value, all or nothing. `true` for 0; `false`, without an error, for less.
