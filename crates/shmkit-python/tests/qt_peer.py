@@ -61,6 +61,15 @@ def answer(expression: str, names: dict[str, Any]) -> list[str]:
         return ["raised", type(raised).__name__, plain(str(raised))]
 
 
+def add(memory: Any, times: int) -> None:
+    """Adds one to the number at the beginning of a segment, many times, each under the lock."""
+    for _ in range(times):
+        memory.lock()
+        number = memory.data()[0:8]
+        number[0:8] = (int.from_bytes(bytes(number), "little") + 1).to_bytes(8, "little")
+        memory.unlock()
+
+
 def main() -> None:
     module = importlib.import_module(sys.argv[1])
     names: dict[str, Any] = {
@@ -68,6 +77,7 @@ def main() -> None:
         "K": module.QNativeIpcKey,
         "M": module.QSharedMemory,
         "S": module.QSystemSemaphore,
+        "add": add,
         "T": module.QNativeIpcKey.Type,
         "copy": copy,
         "gc": gc,
