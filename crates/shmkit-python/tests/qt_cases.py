@@ -492,6 +492,13 @@ KIND_CASES = {
         m.isAttached()
         m.detach()
     """,
+    "an object with the lock and no segment": """
+        m = M(KEY)
+        m.attach(), m.lock()
+        m.create(10), m.errorString()
+        m.unlock()
+        m.unlock(), m.detach()
+    """,
     "sizes": """
         m = M(KEY)
         m.create(1 << 60)

@@ -80,6 +80,13 @@ SEGMENTS = [
         },
     ),
     Difference(
+        "`create()` by an object with the lock and no segment, POSIX",
+        "gives the lock back",
+        "the object keeps it",
+        "it need not be taken",
+        {"an object with the lock and no segment, posix*: m.unlock()": ("False", "True")},
+    ),
+    Difference(
         "`data()` of a segment that is attached read-only",
         "writeable, and writing is a segmentation fault",
         "not writeable: `TypeError`",
@@ -233,7 +240,7 @@ DIFFERENCES = [
 ]
 
 PYSIDE_DIFFERENCES = [
-    *SEGMENTS[:2],
+    *SEGMENTS[:3],
     Difference(
         "`data()` of a segment that is attached read-only",
         "a memoryview that can be written to, and writing is a segmentation fault",

@@ -18,6 +18,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 from typing import Any
 
 IMPLEMENTATIONS = ("PyQt6.QtCore", "PySide6.QtCore", "shmkit.qt", "shmkit.qt.pyside6")
@@ -57,7 +58,7 @@ def answer(expression: str, names: dict[str, Any]) -> list[str]:
             exec(compile(expression, "<told>", "exec"), names)
             return ["value", "None"]
         return ["value", shown(eval(code, names))]
-    except Exception as raised:
+    except (Exception, KeyboardInterrupt) as raised:
         return ["raised", type(raised).__name__, plain(str(raised))]
 
 
@@ -70,6 +71,24 @@ def add(memory: Any, times: int) -> None:
         memory.unlock()
 
 
+def both(one: Any, other: Any) -> bool:
+    """One thread has the lock of a segment for a while, and another one waits for it."""
+    has_it = threading.Event()
+
+    def hold() -> None:
+        one.lock()
+        has_it.set()
+        time.sleep(0.2)
+        one.unlock()
+
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    has_it.wait()
+    taken: bool = other.lock()
+    holder.join()
+    return taken
+
+
 def main() -> None:
     module = importlib.import_module(sys.argv[1])
     names: dict[str, Any] = {
@@ -78,6 +97,7 @@ def main() -> None:
         "M": module.QSharedMemory,
         "S": module.QSystemSemaphore,
         "add": add,
+        "both": both,
         "T": module.QNativeIpcKey.Type,
         "copy": copy,
         "gc": gc,

@@ -247,6 +247,7 @@ impl QSharedMemory {
             let text = "QSharedMemory::create: create size is less then 0";
             return self.fail(MemoryReport::new(SharedMemoryError::InvalidSize, text));
         }
+        self.make_way();
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         match make(&key, size, mode) {
             Ok(segment) => self.have(segment),
@@ -283,6 +284,7 @@ impl QSharedMemory {
             Err(report) => return self.fail(report),
         };
         self.error.clear();
+        self.make_way();
         match options(mode).attach(&key) {
             Ok(segment) => self.have(segment),
             Err(error) => self.fail(text::memory(&key, Op::Attach, &error)),
@@ -498,6 +500,15 @@ impl QSharedMemory {
         self.lock.set_up(&key);
         *self.lock_was_used.get_mut() = true;
         Ok(key)
+    }
+
+    /// System V segments appear and are joined under their lock: an object that has it, and no
+    /// segment, gives it back then, as Qt's does. It would wait for itself.
+    fn make_way(&self) {
+        let key_type = self.key.key_type().key_type();
+        if !self.is_attached() && matches!(key_type, Some(KeyType::SystemV(_))) {
+            self.lock.unlock();
+        }
     }
 
     fn have(&mut self, segment: SharedMemory) -> bool {

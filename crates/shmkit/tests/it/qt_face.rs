@@ -761,6 +761,7 @@ for_every_key!(
     a_dead_holder_is_told_and_stays_told_until_the_data_are_repaired,
     a_lock_without_a_segment_leaves_nothing_behind,
     a_failing_create_or_attach_keeps_the_lock,
+    an_object_does_not_wait_for_its_own_lock,
     what_lost_its_name_can_be_made_anew,
     read_only_is_read_only,
     an_orphan_is_no_obstacle,
@@ -879,6 +880,21 @@ fn a_failing_create_or_attach_keeps_the_lock(key: TestKey) {
     assert!(!other.lock_for(Duration::ZERO));
     assert!(memory.unlock());
     assert!(other.lock_for(Duration::ZERO) && !memory.lock_for(Duration::ZERO));
+}
+
+fn an_object_does_not_wait_for_its_own_lock(key: TestKey) {
+    let _watch = testkit::deadline(DEADLINE);
+    let mut memory = QSharedMemory::with_native_key(&face_key(&key));
+    assert!(!memory.attach(Access::ReadWrite) && memory.lock());
+    assert!(
+        memory.create(8, Access::ReadWrite),
+        "{}",
+        memory.error_string()
+    );
+    memory.unlock();
+    assert!(memory.detach() && memory.lock());
+    assert!(!memory.attach(Access::ReadWrite));
+    assert_eq!(memory.error(), SharedMemoryError::NotFound);
 }
 
 fn what_lost_its_name_can_be_made_anew(key: TestKey) {
