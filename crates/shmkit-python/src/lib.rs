@@ -33,7 +33,7 @@ mod _shmkit {
     #[pymodule_export]
     use super::key::Key;
     #[pymodule_export]
-    use super::qt::module;
+    use super::qt::{Array, QNativeIpcKey, QSharedMemory, QSystemSemaphore, VoidPtr};
     #[pymodule_export]
     use super::sealed::Sealed;
     #[pymodule_export]

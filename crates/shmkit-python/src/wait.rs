@@ -34,7 +34,10 @@ pub(crate) fn wait_or<T: Send>(
     act: impl FnOnce() -> shmkit::Result<T> + Send,
 ) -> PyResult<T> {
     let flag = CANCELLATION.with_borrow(Clone::clone);
-    let is_cancelled = move || flag.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
+    let is_cancelled = move || {
+        flag.as_ref()
+            .is_some_and(|flag| flag.load(Ordering::Relaxed))
+    };
     let ends = move || gives_way() || is_cancelled();
     if !is_main_thread(py)? {
         let ended = py.detach(|| interrupt::with(ends, act));

@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,7 +38,7 @@ def test_a_pointer_does_not_keep_the_segment_and_says_so(memory: QSharedMemory, 
     array = pointer.asarray()
     assert memory.detach()
     assert not segment(key).exists()
-    uses = [
+    uses: list[Callable[[], object]] = [
         lambda: pointer[0],
         lambda: int(pointer),
         lambda: bytes(pointer),
@@ -66,7 +66,7 @@ def test_views_keep_the_segment_until_they_go(memory: QSharedMemory, key: str) -
     view = memoryview(memory.data()[0:8])
     capsule = memory.data().ascapsule()
     assert memory.detach()
-    assert (memory.isAttached(), memory.size(), memory.data()) == (False, 0, None)
+    assert not memory.isAttached() and memory.size() == 0 and not memory.data()
     array[:] = 7
     assert view[0] == 7
     view.release()

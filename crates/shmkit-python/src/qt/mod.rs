@@ -10,17 +10,7 @@ mod semaphore;
 mod shared;
 mod window;
 
-use pyo3::pymodule;
-
-/// The classes that `shmkit.qt` makes its own of.
-#[pymodule(name = "qt")]
-pub(crate) mod module {
-    #[pymodule_export]
-    use super::key::QNativeIpcKey;
-    #[pymodule_export]
-    use super::memory::QSharedMemory;
-    #[pymodule_export]
-    use super::pointer::{Array, VoidPtr};
-    #[pymodule_export]
-    use super::semaphore::QSystemSemaphore;
-}
+pub(crate) use key::QNativeIpcKey;
+pub(crate) use memory::QSharedMemory;
+pub(crate) use pointer::{Array, VoidPtr};
+pub(crate) use semaphore::QSystemSemaphore;

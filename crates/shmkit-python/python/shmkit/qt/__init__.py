@@ -5,16 +5,13 @@ and error texts of ``PyQt6.QtCore``, and meet programs that use Qt in the same s
 ``docs/PYTHON-QT.md`` lists what is different, and why. ``shmkit.qt.pyside6`` has PySide6's manners.
 """
 
-from .._shmkit import qt as _core
+from .._shmkit import QNativeIpcKey, array, voidptr
 from ._enums import KeyType as _KeyType
 from ._memory import QSharedMemory
 from ._semaphore import QSystemSemaphore
 
-QNativeIpcKey = _core.QNativeIpcKey
-QNativeIpcKey.Type = _KeyType
-QNativeIpcKey.DefaultTypeForOs = QNativeIpcKey().type()
-
-array = _core.array
-voidptr = _core.voidptr
+# Python's enumerations, in a class of Rust's.
+setattr(QNativeIpcKey, "Type", _KeyType)
+setattr(QNativeIpcKey, "DefaultTypeForOs", QNativeIpcKey().type())
 
 __all__ = ["QNativeIpcKey", "QSharedMemory", "QSystemSemaphore", "array", "voidptr"]

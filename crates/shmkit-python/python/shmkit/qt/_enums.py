@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 class _QtEnum(enum.Enum):
     @classmethod
-    def _missing_(cls, value: object) -> _QtEnum | None:
+    def _missing_(cls, value: object) -> enum.Enum | None:
         if not isinstance(value, int):
             return None
         member = object.__new__(cls)

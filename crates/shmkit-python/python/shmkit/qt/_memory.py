@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
-from .._shmkit import qt as _core
+from .. import _shmkit
 from ._enums import MemoryError, MemoryMode
 
 
-class QSharedMemory(_core.QSharedMemory):
+class QSharedMemory(_shmkit.QSharedMemory):
     """A segment with a key, a lock, and the last error, as Qt has it.
 
     What fails says ``False``; ``error()`` and ``errorString()`` tell why.
@@ -20,9 +21,13 @@ class QSharedMemory(_core.QSharedMemory):
     AccessMode = MemoryMode
     SharedMemoryError = MemoryError
 
+    _object_name: str = ""
+    _parent: weakref.ref[Any] | None = None
+    _end: Callable[[], None] | None = None
+
     def objectName(self) -> str:
         """The name that ``setObjectName`` gave it."""
-        return self.__dict__.get("_object_name", "")
+        return self._object_name
 
     def setObjectName(self, name: str) -> None:
         """Gives the object a name, which means nothing to it."""
@@ -30,23 +35,20 @@ class QSharedMemory(_core.QSharedMemory):
 
     def parent(self) -> Any:
         """The QObject that the constructor or ``setParent`` was given, as long as it lives."""
-        parent = self.__dict__.get("_parent")
-        return parent and parent()
+        return self._parent and self._parent()
 
     def setParent(self, parent: Any) -> None:
         """Makes a QObject of any binding the owner, or nobody.
 
         The owner keeps this object, which detaches when the owner is destroyed.
         """
-        end = self.__dict__.pop("_end", None)
-        if end is not None:
-            end()
+        if self._end is not None:
+            self._end()
         self._parent = None if parent is None else weakref.ref(parent)
-        if parent is not None:
-            self._end = _keep(self, parent)
+        self._end = None if parent is None else _keep(self, parent)
 
 
-def _keep(child: QSharedMemory, parent: Any) -> Any:
+def _keep(child: QSharedMemory, parent: Any) -> Callable[[], None]:
     """Lets the parent keep the child until it is destroyed; what ends that."""
     kept: list[QSharedMemory] = [child]
 

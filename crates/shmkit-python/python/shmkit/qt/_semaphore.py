@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .._shmkit import qt as _core
+from .. import _shmkit
 from ._enums import SemaphoreError, SemaphoreMode
 
 
-class QSystemSemaphore(_core.QSystemSemaphore):
+class QSystemSemaphore(_shmkit.QSystemSemaphore):
     """A counting semaphore between processes, as Qt has it.
 
     What fails says ``False``; ``error()`` and ``errorString()`` tell why.

@@ -7,30 +7,31 @@ the members of enumerations are also found in the classes themselves: ``QSharedM
 from __future__ import annotations
 
 from . import QNativeIpcKey, _memory, _semaphore
+from ._enums import MemoryError, MemoryMode, SemaphoreError, SemaphoreMode
 
 
 class QSharedMemory(_memory.QSharedMemory):
     """A segment with a key, a lock, and the last error, as Qt has it."""
 
-    ReadOnly = _memory.MemoryMode.ReadOnly
-    ReadWrite = _memory.MemoryMode.ReadWrite
+    ReadOnly = MemoryMode.ReadOnly
+    ReadWrite = MemoryMode.ReadWrite
 
-    NoError = _memory.MemoryError.NoError
-    PermissionDenied = _memory.MemoryError.PermissionDenied
-    InvalidSize = _memory.MemoryError.InvalidSize
-    KeyError = _memory.MemoryError.KeyError
-    AlreadyExists = _memory.MemoryError.AlreadyExists
-    NotFound = _memory.MemoryError.NotFound
-    LockError = _memory.MemoryError.LockError
-    OutOfResources = _memory.MemoryError.OutOfResources
-    UnknownError = _memory.MemoryError.UnknownError
+    NoError = MemoryError.NoError
+    PermissionDenied = MemoryError.PermissionDenied
+    InvalidSize = MemoryError.InvalidSize
+    KeyError = MemoryError.KeyError
+    AlreadyExists = MemoryError.AlreadyExists
+    NotFound = MemoryError.NotFound
+    LockError = MemoryError.LockError
+    OutOfResources = MemoryError.OutOfResources
+    UnknownError = MemoryError.UnknownError
 
-    def data(self) -> memoryview | None:
+    def data(self) -> memoryview | None:  # type: ignore[override]
         """The bytes, to read and write; ``None`` if the object is not attached."""
         pointer = super().data()
         return None if pointer is None else memoryview(pointer)
 
-    def constData(self) -> memoryview | None:
+    def constData(self) -> memoryview | None:  # type: ignore[override]
         """The bytes, to read; ``None`` if the object is not attached."""
         pointer = super().constData()
         return None if pointer is None else memoryview(pointer)
@@ -39,16 +40,16 @@ class QSharedMemory(_memory.QSharedMemory):
 class QSystemSemaphore(_semaphore.QSystemSemaphore):
     """A counting semaphore between processes, as Qt has it."""
 
-    Open = _semaphore.SemaphoreMode.Open
-    Create = _semaphore.SemaphoreMode.Create
+    Open = SemaphoreMode.Open
+    Create = SemaphoreMode.Create
 
-    NoError = _semaphore.SemaphoreError.NoError
-    PermissionDenied = _semaphore.SemaphoreError.PermissionDenied
-    KeyError = _semaphore.SemaphoreError.KeyError
-    AlreadyExists = _semaphore.SemaphoreError.AlreadyExists
-    NotFound = _semaphore.SemaphoreError.NotFound
-    OutOfResources = _semaphore.SemaphoreError.OutOfResources
-    UnknownError = _semaphore.SemaphoreError.UnknownError
+    NoError = SemaphoreError.NoError
+    PermissionDenied = SemaphoreError.PermissionDenied
+    KeyError = SemaphoreError.KeyError
+    AlreadyExists = SemaphoreError.AlreadyExists
+    NotFound = SemaphoreError.NotFound
+    OutOfResources = SemaphoreError.OutOfResources
+    UnknownError = SemaphoreError.UnknownError
 
 
 __all__ = ["QNativeIpcKey", "QSharedMemory", "QSystemSemaphore"]
