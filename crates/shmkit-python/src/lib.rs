@@ -13,6 +13,7 @@ mod qt;
 mod sealed;
 mod segment;
 mod shared_memory;
+mod typed;
 mod wait;
 
 use pyo3::pymodule;
@@ -40,6 +41,11 @@ mod _shmkit {
     use super::segment::{Held, SharedMemory};
     #[pymodule_export]
     use super::shared_memory::{Block, unlink, unlink_unused};
+    #[pymodule_export]
+    use super::typed::{
+        Barrier, Condvar, Event, Guard, Layout, Mutex, Once, Place, RecursiveMutex, RwLock,
+        Semaphore, TypedSegment, Waiting,
+    };
     #[pymodule_export]
     use super::wait::Cancellation;
 }

@@ -67,6 +67,8 @@ mod recursive;
 #[cfg(not(loom))]
 mod rwlock;
 #[cfg(not(loom))]
+mod schemas;
+#[cfg(not(loom))]
 mod semaphore;
 #[cfg(not(loom))]
 mod thread;

@@ -244,6 +244,15 @@ pub struct MutexGuard<'a, T> {
     _data: PhantomData<&'a mut T>,
 }
 
+impl<T> MutexGuard<'_, T> {
+    /// Gives the lock back poisoned, as a panic does: for who gives up half-way without one.
+    ///
+    /// It is an associated function, so as not to hide a method of the data.
+    pub fn poison(mut guard: Self) {
+        guard.in_doubt = true;
+    }
+}
+
 impl<T> Held for MutexGuard<'_, T> {
     fn mark_recovered(&mut self) {
         self.in_doubt = false;

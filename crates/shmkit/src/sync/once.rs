@@ -123,8 +123,12 @@ impl Once {
         Ok(done)
     }
 
-    /// The same, waiting for another process at most about `limit`.
-    pub(crate) fn try_call_timeout<E>(
+    /// Does what may fail, waiting for another process at most about `limit`; the error of `act` is
+    /// inside. After one it is as if nobody had tried.
+    ///
+    /// # Errors
+    /// As [`call_once`](Self::call_once).
+    pub fn call_once_or_fail<E>(
         &self,
         limit: Duration,
         act: impl FnOnce() -> Result<(), E>,

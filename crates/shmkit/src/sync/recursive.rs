@@ -250,6 +250,14 @@ pub struct RecursiveMutexGuard<'a, T> {
     _of_this_thread: PhantomData<*const T>,
 }
 
+impl<T> RecursiveMutexGuard<'_, T> {
+    /// Gives the lock back poisoned, with the thread's last guard; see
+    /// [`MutexGuard::poison`](super::MutexGuard::poison).
+    pub fn poison(mut guard: Self) {
+        guard.in_doubt = true;
+    }
+}
+
 impl<T> Held for RecursiveMutexGuard<'_, T> {
     fn mark_recovered(&mut self) {
         self.in_doubt = false;

@@ -413,6 +413,13 @@ pub struct RwLockWriteGuard<'a, T, const LINES: usize> {
     _data: PhantomData<&'a mut T>,
 }
 
+impl<T, const LINES: usize> RwLockWriteGuard<'_, T, LINES> {
+    /// Gives the lock back poisoned; see [`MutexGuard::poison`](super::MutexGuard::poison).
+    pub fn poison(mut guard: Self) {
+        guard.in_doubt = true;
+    }
+}
+
 impl<T, const LINES: usize> Held for RwLockWriteGuard<'_, T, LINES> {
     fn mark_recovered(&mut self) {
         self.in_doubt = false;

@@ -94,7 +94,7 @@ impl Begun {
                 lease::introduce(self.value.addr().get());
                 self.once().go_on(write)
             }
-            false => self.once().try_call_timeout(patience, write),
+            false => self.once().call_once_or_fail(patience, write),
         }
     }
 

@@ -15,6 +15,7 @@ mod in_place;
 mod location;
 mod outline;
 mod ring;
+mod schemas;
 mod shared;
 
 use std::fmt;

@@ -134,8 +134,9 @@ impl Schema {
         Self::composite(Role::Struct, name, version, (end, align), placed).checked()
     }
 
-    /// One of ours, with padding where C puts it: at least `align` strict.
-    pub(super) fn ours<const N: usize>(
+    /// One of ours, with padding where C puts it: at least `align` strict. What has no name is padding,
+    /// too.
+    pub(crate) fn ours<const N: usize>(
         role: Role,
         name: &str,
         align: u32,
@@ -144,18 +145,24 @@ impl Schema {
         let mut placed: Vec<Field> = Vec::with_capacity(N);
         let mut end = 0_u64;
         for (name, schema) in fields {
-            let offset = end.checked_next_multiple_of(schema.align.into());
-            placed.push(Field {
-                name: name.to_owned(),
-                offset: offset.unwrap_or(u64::MAX),
-                schema,
-            });
-            end = end_of(&placed)?;
+            push(&mut placed, &mut end, name, schema)?;
         }
+        placed.retain(|field| !field.name.is_empty());
         let align = align.max(align_of(&placed));
-        let size = end.checked_next_multiple_of(align.into());
-        let size = size.ok_or_else(too_large)?;
+        let size = size_of(end, align)?;
         Self::composite(role, name, 1, (size, align), placed).checked()
+    }
+
+    /// The same primitive around other data than nothing, which are its last field.
+    pub(crate) fn around(mut self, field: &str, data: Self) -> Result<Self> {
+        if let Node::Composite { fields, .. } = &mut self.node {
+            let last = fields.pop().filter(|last| last.name == field);
+            let mut end = last.expect("a primitive of ours has data").offset;
+            push(fields, &mut end, field, data)?;
+            self.align = self.align.max(align_of(fields));
+            self.size = size_of(end, self.align)?;
+        }
+        self.checked()
     }
 
     fn composite(
@@ -182,6 +189,23 @@ impl Schema {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Puts a field where C puts it.
+fn push(fields: &mut Vec<Field>, end: &mut u64, name: &str, schema: Schema) -> Result<()> {
+    let offset = end.checked_next_multiple_of(schema.align.into());
+    fields.push(Field {
+        name: name.to_owned(),
+        offset: offset.ok_or_else(too_large)?,
+        schema,
+    });
+    *end = end_of(fields)?;
+    Ok(())
+}
+
+fn size_of(end: u64, align: u32) -> Result<u64> {
+    end.checked_next_multiple_of(align.into())
+        .ok_or_else(too_large)
 }
 
 fn end_of(fields: &[Field]) -> Result<u64> {

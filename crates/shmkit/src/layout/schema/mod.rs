@@ -8,7 +8,6 @@
 mod build;
 mod decode;
 mod diff;
-mod known;
 mod parse;
 mod primitives;
 mod shape;

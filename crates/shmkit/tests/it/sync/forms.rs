@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shmkit::sync::{Barrier, LockHolder, Mutex, RwLock, Semaphore};
+use shmkit::sync::{
+    Barrier, LockHolder, Mutex, MutexGuard, RecursiveMutexGuard, RwLock, RwLockWriteGuard,
+    Semaphore,
+};
 use shmkit::{Acquired, Error, ErrorKind, Held, Result};
 use shmkit_testkit::deadline;
 
@@ -574,6 +577,39 @@ fn a_panic_poisons_until_somebody_repairs(maker: Maker) {
     panic_inside(|| board.table.write());
     board.table.clear_poison().unwrap();
     drop(clean(board.table.write()));
+}
+
+#[test]
+fn who_gives_up_half_way_poisons_without_a_panic() {
+    let board = board(Maker::Memory);
+    MutexGuard::poison(clean(board.mutex.lock()));
+    RwLockWriteGuard::poison(clean(board.table.write()));
+    let outer = clean(board.recursive.lock());
+    RecursiveMutexGuard::poison(clean(board.recursive.lock()));
+    assert!(board.recursive.is_poisoned());
+    drop(outer);
+    for kind in [
+        board.mutex.lock().map(drop).unwrap_err().kind(),
+        board.table.read().map(drop).unwrap_err().kind(),
+        board.recursive.lock().map(drop).unwrap_err().kind(),
+    ] {
+        assert_eq!(kind, ErrorKind::Poisoned);
+    }
+    assert!(board.mutex.lock_poisoned(LONG).unwrap().owner_died());
+}
+
+#[test]
+fn what_failed_the_first_time_is_done_the_second() {
+    let board = board(Maker::Memory);
+    let once = &board.once;
+    assert_eq!(once.call_once_or_fail(LONG, || Err(5)).unwrap(), Err(5));
+    assert!(!once.is_done());
+    once.call_once_or_fail(LONG, || Ok::<(), ()>(()))
+        .unwrap()
+        .unwrap();
+    assert!(once.is_done());
+    let never = || -> std::result::Result<(), ()> { unreachable!("it is done") };
+    once.call_once_or_fail(LONG, never).unwrap().unwrap();
 }
 
 /// Panics while holding a lock.

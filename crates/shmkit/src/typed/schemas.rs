@@ -1,100 +1,22 @@
-//! The layouts of the primitives and the collections, made at run time. `docs/FORMAT.md` has the
-//! tables; a test compares each with what the compiler makes of the type.
+//! The layouts of the collections, made at run time. `docs/FORMAT.md` has the tables; a test compares
+//! each with what the compiler makes of the type.
 
-use super::{Node, Role, Scalar, Schema, SchemaError};
+use crate::layout::{Role, Scalar, Schema, SchemaError};
 
 type Result<T> = std::result::Result<T, SchemaError>;
 
-const WORD: Schema = Schema::atomic(Scalar::U32);
-const LONG: Schema = Schema::atomic(Scalar::U64);
 const U32: Schema = Schema::scalar(Scalar::U32);
 
-/// How many lines of slots a [`RwLock`](crate::sync::RwLock) has unless it is said.
-const USUAL_LINES: u64 = 4;
-
 impl Schema {
-    /// A [`Mutex`](crate::sync::Mutex) around `data`.
-    ///
-    /// # Errors
-    /// If it would be too large, or nested too deep.
-    pub fn mutex(data: Self) -> Result<Self> {
-        let fields = [
-            ("word", WORD),
-            ("blamed", WORD),
-            ("since", LONG),
-            ("data", data),
-        ];
-        Self::ours(Role::Sync, "Mutex", 8, fields)
-    }
-
-    /// A [`RecursiveMutex`](crate::sync::RecursiveMutex) around `data`.
-    ///
-    /// # Errors
-    /// If it would be too large, or nested too deep.
-    pub fn recursive_mutex(data: Self) -> Result<Self> {
-        let fields = [
-            ("word", WORD),
-            ("blamed", WORD),
-            ("since", LONG),
-            ("owner", LONG),
-            ("depth", WORD),
-            ("reserved", WORD),
-            ("data", data),
-        ];
-        Self::ours(Role::Sync, "RecursiveMutex", 8, fields)
-    }
-
-    /// A [`RwLock`](crate::sync::RwLock) around `data`, with the usual number of slots.
-    ///
-    /// # Errors
-    /// If it would be too large, or nested too deep.
-    pub fn rw_lock(data: Self) -> Result<Self> {
-        let slots = Self::array(Self::array(LONG, 8)?, USUAL_LINES)?;
-        let fields = [
-            ("word", WORD),
-            ("blamed", WORD),
-            ("since", LONG),
-            ("inside", WORD),
-            ("reserved", WORD),
-            ("left", WORD),
-            ("awaited", WORD),
-            ("slots", slots),
-            ("data", data),
-        ];
-        Self::ours(Role::Sync, "RwLock", 8, fields)
-    }
-
-    /// A [`OnceCell`](crate::sync::OnceCell) for a value of this layout.
-    ///
-    /// # Errors
-    /// If it would be too large, or nested too deep.
-    pub fn once_cell(value: Self) -> Result<Self> {
-        let once = Self::ours(Role::Sync, "Once", 8, [("word", WORD), ("reserved", WORD)])?;
-        Self::ours(
-            Role::Sync,
-            "OnceCell",
-            8,
-            [("once", once), ("value", value)],
-        )
-    }
-
     /// An [`ArrayVec`](crate::typed::ArrayVec) of up to `capacity` elements.
     ///
     /// # Errors
     /// If it would be too large, or nested too deep.
     pub fn array_vec(element: Self, capacity: u32) -> Result<Self> {
         let items = items(element, capacity)?;
-        // `items` begin at byte 8 at least, whatever they are.
-        let mut list = Self::ours(
-            Role::List,
-            "ArrayVec",
-            8,
-            [("len", U32), ("gap", U32), ("items", items)],
-        )?;
-        if let Node::Composite { fields, .. } = &mut list.node {
-            fields.remove(1);
-        }
-        Ok(list)
+        // The items begin at byte 8 at least, whatever they are.
+        let fields = [("len", U32), ("", U32), ("items", items)];
+        Self::ours(Role::List, "ArrayVec", 8, fields)
     }
 
     /// An [`ArrayString`](crate::typed::ArrayString) of up to `capacity` bytes.
