@@ -16,11 +16,15 @@ mod shared_memory;
 mod typed;
 mod wait;
 
-use pyo3::pymodule;
+use pyo3::exceptions::PyImportError;
+use pyo3::ffi;
+use pyo3::prelude::*;
 
 /// The core of the package `shmkit`: private, and without promises.
 #[pymodule]
 mod _shmkit {
+    use super::*;
+
     #[pymodule_export]
     use super::buffer::Buffer;
     #[pymodule_export]
@@ -48,4 +52,24 @@ mod _shmkit {
     };
     #[pymodule_export]
     use super::wait::Cancellation;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::refuse_subinterpreters(module.py())
+    }
+}
+
+/// Types and what else is made once belong to the interpreter that made them, and would be used by
+/// another one after that is gone.
+#[expect(unsafe_code, reason = "PyO3 has no name for interpreters")]
+fn refuse_subinterpreters(_: Python<'_>) -> PyResult<()> {
+    // SAFETY: the interpreter is this thread's, which is attached to it.
+    let interpreter = unsafe { ffi::PyInterpreterState_Get() };
+    // SAFETY: as above.
+    match unsafe { ffi::PyInterpreterState_GetID(interpreter) } {
+        0 => Ok(()),
+        _ => Err(PyImportError::new_err(
+            "shmkit works in the main interpreter only; for sub-interpreters use processes, or threads",
+        )),
+    }
 }

@@ -17,7 +17,6 @@ LONG = 20.0
 _PREAMBLE = """
 import ctypes, os, signal, sys, time
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-import shmkit
 
 def say(word):
     print(word, flush=True)
@@ -72,9 +71,12 @@ class Child:
 
 
 @contextlib.contextmanager
-def child(script: str, *args: str, **popen: object) -> Iterator[Child]:
-    """Runs a script, after a preamble that has ``say`` and ``park``."""
-    command = [sys.executable, "-u", "-c", _PREAMBLE + textwrap.dedent(script), *args]
+def child(
+    script: str, *args: str, imports: bool = True, **popen: object
+) -> Iterator[Child]:
+    """Runs a script, after a preamble that has ``say`` and ``park`` and imports shmkit."""
+    script = ("import shmkit\n" if imports else "") + textwrap.dedent(script)
+    command = [sys.executable, "-u", "-c", _PREAMBLE + script, *args]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, text=True, **pipes, **popen)  # type: ignore[call-overload]
     try:

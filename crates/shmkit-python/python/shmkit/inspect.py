@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _shmkit
 
@@ -38,8 +38,6 @@ __all__ = [
     "reap",
     "wait_for",
 ]
-
-_Until: TypeAlias = Literal["created", "attached", "unlocked", "released", "removed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +207,12 @@ def reap(
     return Report(tuple(Leftover(**it) for it in found), untold)
 
 
-def wait_for(key: Key | str, until: _Until, /, timeout: float | None = None) -> None:
+def wait_for(
+    key: Key | str,
+    until: Literal["created", "attached", "unlocked", "released", "removed"],
+    /,
+    timeout: float | None = None,
+) -> None:
     """Waits until a segment is ``"created"``, ``"attached"`` (somebody uses it), ``"unlocked"``,
     ``"released"`` (nobody uses it) or ``"removed"``; ``TimedOutError`` after ``timeout`` seconds."""
     _shmkit.wait_for(key, until, timeout)
