@@ -24,7 +24,10 @@ def key() -> Iterator[str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says how it went in the words of Rust's tests, which are counted."""
-    count = lambda *outcomes: sum(len(terminalreporter.stats.get(it, ())) for it in outcomes)
+
+    def count(*outcomes: str) -> int:
+        return sum(len(terminalreporter.stats.get(it, ())) for it in outcomes)
+
     failed = count("failed", "error")
     verdict = "FAILED" if failed else "ok"
     terminalreporter.write_line(

@@ -214,7 +214,7 @@ def test_blocks_of_a_shared_memory_manager_are_for_ours_too() -> None:
         ours.buf[0] = 5
         assert theirs.buf[0] == 5
         ours.close()
-        attached = shared_memory.ShareableList(name=items.shm.name)
+        attached: shared_memory.ShareableList[Any] = shared_memory.ShareableList(name=items.shm.name)
         assert list(attached) == ITEMS
         attached.shm.close()
     assert not (SHM / theirs.name).exists()
