@@ -30,41 +30,41 @@ from ._errors import (
     WouldBlockError,
 )
 from ._shmkit import Buffer, Held, Key, Sealed, SharedMemory
-from ._typed import (
-    Array,
-    ArrayString,
-    ArrayVec,
-    Atomic,
-    Barrier,
-    Condition,
-    Enum,
-    Event,
-    Guard,
-    LockHolder,
-    Mutex,
-    Once,
-    OnceCell,
-    RecursiveMutex,
-    RingBuffer,
-    RwLock,
-    Semaphore,
-    Struct,
-    Value,
-    f32,
-    f64,
-    i16,
-    i32,
-    i64,
-    i8,
-    open_typed,
-    u16,
-    u32,
-    u64,
-    u8,
-)
 
 if TYPE_CHECKING:
     from . import handover, inspect
+    from ._typed import (
+        Array,
+        ArrayString,
+        ArrayVec,
+        Atomic,
+        Barrier,
+        Condition,
+        Enum,
+        Event,
+        Guard,
+        LockHolder,
+        Mutex,
+        Once,
+        OnceCell,
+        RecursiveMutex,
+        RingBuffer,
+        RwLock,
+        Semaphore,
+        Struct,
+        Value,
+        f32,
+        f64,
+        i16,
+        i32,
+        i64,
+        i8,
+        open_typed,
+        u16,
+        u32,
+        u64,
+        u8,
+    )
     from .inspect import reap, wait_for
 
 __all__ = [
@@ -141,6 +141,10 @@ def __getattr__(name: str) -> object:
         return import_module(f".{name}", __name__)
     if name in ("reap", "wait_for"):
         return getattr(import_module(".inspect", __name__), name)
+    if name in __all__:
+        found = getattr(import_module("._typed", __name__), name)
+        globals()[name] = found
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
