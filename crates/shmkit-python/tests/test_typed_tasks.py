@@ -201,11 +201,12 @@ def test_readers_and_writers_barriers_and_conditions_are_for_tasks_too(key: str)
         assert await asyncio.gather(*waits) == [6] * 5
         held = await letters.lock_async()
         assert not await arrived.wait_async(held, SOON)
-        waits = [asyncio.create_task(arrived.wait_async(held))]
-        await asyncio.sleep(SOON)
-        waits[0].cancel()
+        waiting = asyncio.create_task(arrived.wait_async(held))
+        # Until it waits; it looks up after 50 ms at the latest.
+        await asyncio.sleep(0)
+        waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await waits[0]
+            await waiting
         assert held.released
         letters.lock(0).release()
 
