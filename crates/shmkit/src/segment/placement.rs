@@ -57,7 +57,8 @@ impl Options {
     ///
     /// # Platform-specific behavior
     /// [`HugePages::Reserved`] is for new memfds and means nothing elsewhere. The memory comes in
-    /// whole huge pages.
+    /// whole huge pages; [`memfd_from`](Self::memfd_from) cannot have them, as its size is that of the
+    /// contents.
     pub fn huge_pages(&mut self, pages: HugePages, wish: Wish) -> &mut Self {
         match pages {
             HugePages::Transparent => self.placement.transparent = Some(wish),

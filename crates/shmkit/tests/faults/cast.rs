@@ -50,6 +50,12 @@ pub(crate) const USUAL: Scenario = Scenario {
     after: |_, _| {},
 };
 
+/// The survivors wait for what the victim is about to do.
+pub(crate) fn while_others_wait(_: &Set, cast: &mut Cast) {
+    cast.survivors_begin();
+    cast.victim_acts();
+}
+
 /// A segment and where it is.
 pub(crate) struct Set {
     pub(crate) stage: Shared<Stage>,
@@ -132,6 +138,14 @@ impl Cast<'_> {
 
     pub(crate) fn victim_ends(&mut self) {
         wait_until(|| self.victim.has_ended());
+    }
+
+    /// The victim does its part, and has to wait for this process to drop `held`.
+    pub(crate) fn victim_waits_for(&mut self, held: impl Sized) {
+        self.victim_begins();
+        self.victim_settles();
+        drop(held);
+        self.victim_ends();
     }
 
     /// The survivors begin before the victim has ended; the first ones already sleep when this

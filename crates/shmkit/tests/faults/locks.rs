@@ -1,12 +1,13 @@
 //! What can be done with a `Mutex` and a `RecursiveMutex`.
 
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use shmkit::sync::{MutexGuard, RecursiveMutexGuard};
-use shmkit::{Acquired, ErrorKind};
+use shmkit::sync::RecursiveMutexGuard;
+use shmkit::{Acquired, ErrorKind, Held};
 
-use crate::cast::{Found, LONG, Scenario, Set, USUAL};
+use crate::cast::{Found, LONG, Scenario, Set, USUAL, while_others_wait};
 use crate::stage::{Record, Stage};
 
 /// Short enough to wait for in vain.
@@ -29,7 +30,8 @@ fn change(stage: &Stage) -> bool {
     work(stage.mutex.lock_timeout(LONG).unwrap())
 }
 
-fn work(acquired: Acquired<MutexGuard<'_, Record>>) -> bool {
+/// Changes the record with a lock, and gives it back; whether the owner before has died.
+pub(crate) fn work<G: Held + Deref<Target = Record>>(acquired: Acquired<G>) -> bool {
     match acquired {
         Acquired::Clean(guard) => {
             guard.change(false);
@@ -66,25 +68,28 @@ fn leave_to_the_dead(set: &Set) {
 }
 
 fn find(stage: &Stage) -> Found {
-    match stage.mutex.lock_poisoned(LONG).unwrap() {
-        Acquired::Clean(guard) => found(&guard, false),
-        Acquired::OwnerDied(recovery) => found(&recovery.mark_recovered(), true),
-    }
+    found(stage.mutex.lock_poisoned(LONG).unwrap())
 }
 
-pub(crate) fn found(record: &Record, owner_died: bool) -> Found {
+/// What one finds who comes after everybody else, and mends it.
+pub(crate) fn found<G: Held + Deref<Target = Record>>(acquired: Acquired<G>) -> Found {
+    let owner_died = acquired.owner_died();
+    let guard = acquired.assume_recovered();
     if owner_died {
-        record.repair();
+        guard.repair();
     }
-    let changes = record.changes();
     Found {
-        changes,
+        changes: guard.changes(),
         owner_died,
     }
 }
 
 const OF_A_MUTEX: Scenario = Scenario {
     for_many: true,
+    act: |stage, me| {
+        me.is_ready();
+        change(stage);
+    },
     survive: change,
     after: |stage, outcome| outcome.check(find(stage), 0..=1, 0),
     ..USUAL
@@ -94,10 +99,6 @@ pub(crate) const MUTEX: &[Scenario] = &[
     Scenario {
         // The first use of the segment: a lease is taken, too.
         name: "mutex: lock and unlock",
-        act: |stage, me| {
-            me.is_ready();
-            change(stage);
-        },
         ..OF_A_MUTEX
     },
     Scenario {
@@ -112,16 +113,8 @@ pub(crate) const MUTEX: &[Scenario] = &[
     },
     Scenario {
         name: "mutex: wait for another to unlock",
-        act: |stage, me| {
-            me.is_ready();
-            change(stage);
-        },
         beside: |set, cast| {
-            let guard = set.stage.mutex.lock().unwrap().assume_recovered();
-            cast.victim_begins();
-            cast.victim_settles();
-            drop(guard);
-            cast.victim_ends();
+            cast.victim_waits_for(set.stage.mutex.lock().unwrap().assume_recovered())
         },
         ..OF_A_MUTEX
     },
@@ -132,18 +125,11 @@ pub(crate) const MUTEX: &[Scenario] = &[
             me.is_ready();
             work(acquired);
         },
-        beside: |_, cast| {
-            cast.survivors_begin();
-            cast.victim_acts();
-        },
+        beside: while_others_wait,
         ..OF_A_MUTEX
     },
     Scenario {
         name: "mutex: wait among others",
-        act: |stage, me| {
-            me.is_ready();
-            change(stage);
-        },
         beside: |set, cast| {
             let guard = set.stage.mutex.lock().unwrap().assume_recovered();
             cast.survivors_begin();
@@ -274,10 +260,7 @@ fn work_recursively(stage: &Stage, acquired: Acquired<RecursiveMutexGuard<'_, Re
 }
 
 fn find_recursively(stage: &Stage) -> Found {
-    match stage.recursive.lock_poisoned(LONG).unwrap() {
-        Acquired::Clean(guard) => found(&guard, false),
-        Acquired::OwnerDied(recovery) => found(&recovery.mark_recovered(), true),
-    }
+    found(stage.recursive.lock_poisoned(LONG).unwrap())
 }
 
 const OF_A_RECURSIVE_MUTEX: Scenario = Scenario {
@@ -299,11 +282,7 @@ pub(crate) const RECURSIVE: &[Scenario] = &[
     Scenario {
         name: "recursive mutex: wait for another to unlock",
         beside: |set, cast| {
-            let guard = set.stage.recursive.lock().unwrap().assume_recovered();
-            cast.victim_begins();
-            cast.victim_settles();
-            drop(guard);
-            cast.victim_ends();
+            cast.victim_waits_for(set.stage.recursive.lock().unwrap().assume_recovered())
         },
         ..OF_A_RECURSIVE_MUTEX
     },
@@ -314,10 +293,7 @@ pub(crate) const RECURSIVE: &[Scenario] = &[
             me.is_ready();
             work_recursively(stage, acquired);
         },
-        beside: |_, cast| {
-            cast.survivors_begin();
-            cast.victim_acts();
-        },
+        beside: while_others_wait,
         ..OF_A_RECURSIVE_MUTEX
     },
     Scenario {

@@ -3,7 +3,7 @@
 use shmkit::ErrorKind;
 use shmkit_testkit as testkit;
 
-use crate::cast::{LONG, Scenario, USUAL, died};
+use crate::cast::{LONG, Scenario, USUAL, died, while_others_wait};
 use crate::locks::{SHORT, panic, panicking};
 use crate::place::Place;
 use crate::stage::{Record, Stage};
@@ -65,10 +65,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             });
             done.unwrap();
         },
-        beside: |_, cast| {
-            cast.survivors_begin();
-            cast.victim_acts();
-        },
+        beside: while_others_wait,
         ..OF_A_ONCE
     },
     Scenario {
@@ -138,10 +135,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             });
             made.unwrap();
         },
-        beside: |_, cast| {
-            cast.survivors_begin();
-            cast.victim_acts();
-        },
+        beside: while_others_wait,
         ..OF_A_CELL
     },
 ];

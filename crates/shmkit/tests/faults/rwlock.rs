@@ -1,10 +1,11 @@
 //! What can be done with a `RwLock`, here with seats for eight readers.
 
-use shmkit::sync::{RwLockReadGuard, RwLockWriteGuard};
+use shmkit::sync::RwLockReadGuard;
+use shmkit::typed::Shared;
 use shmkit::{Acquired, ErrorKind};
 
-use crate::cast::{Found, LONG, Outcome, Scenario, Set, USUAL};
-use crate::locks::{SHORT, found, panic, panicking};
+use crate::cast::{Found, LONG, Outcome, Scenario, Set, USUAL, Victim, while_others_wait};
+use crate::locks::{SHORT, found, panic, panicking, work};
 use crate::stage::{Record, Stage};
 
 /// As many as can read at once.
@@ -18,21 +19,14 @@ fn use_it(stage: &Stage) -> bool {
 }
 
 fn change(stage: &Stage) -> bool {
-    write(stage.rwlock.write_poisoned(LONG).unwrap())
+    work(stage.rwlock.write_poisoned(LONG).unwrap())
 }
 
-fn write(acquired: Acquired<RwLockWriteGuard<'_, Record, 1>>) -> bool {
-    match acquired {
-        Acquired::Clean(guard) => {
-            guard.change(false);
-            false
-        }
-        Acquired::OwnerDied(recovery) => {
-            recovery.change(true);
-            drop(recovery.mark_recovered());
-            true
-        }
-    }
+/// Writes, and ends that when it may die.
+fn end_writing(stage: &Shared<Stage>, me: &Victim) {
+    let acquired = stage.rwlock.write().unwrap();
+    me.is_ready();
+    work(acquired);
 }
 
 fn look(stage: &Stage) {
@@ -47,10 +41,7 @@ fn read(acquired: Acquired<RwLockReadGuard<'_, Record, 1>>) {
 }
 
 fn find(stage: &Stage) -> Found {
-    match stage.rwlock.write_poisoned(LONG).unwrap() {
-        Acquired::Clean(guard) => found(&guard, false),
-        Acquired::OwnerDied(recovery) => found(&recovery.mark_recovered(), true),
-    }
+    found(stage.rwlock.write_poisoned(LONG).unwrap())
 }
 
 /// The victim was no writer, and a reader's death is nobody's business.
@@ -59,12 +50,27 @@ fn not_changed(stage: &Stage, outcome: &Outcome) {
     assert_eq!(outcome.told, 0);
 }
 
+fn panic_while_writing(stage: &Stage) {
+    panicking(|| {
+        let guard = stage.rwlock.write().unwrap().assume_recovered();
+        guard.begin();
+        panic();
+    });
+}
+
 fn leave_to_the_dead(set: &Set) {
     set.as_one_who_dies(|stage| {
         let guard = stage.rwlock.write().unwrap().assume_recovered();
         guard.begin();
         std::mem::forget(guard);
     });
+}
+
+/// As many readers as there can be at once die.
+fn leave_seats_to_the_dead(set: &Set) {
+    for _ in 0..SEATS {
+        set.as_one_who_dies(|stage| std::mem::forget(stage.rwlock.read().unwrap()));
+    }
 }
 
 const OF_A_WRITER: Scenario = Scenario {
@@ -94,50 +100,24 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "rwlock: wait for a reader to write",
-        beside: |set, cast| {
-            let reader = set.stage.rwlock.read().unwrap();
-            cast.victim_begins();
-            cast.victim_settles();
-            drop(reader);
-            cast.victim_ends();
-        },
+        beside: |set, cast| cast.victim_waits_for(set.stage.rwlock.read().unwrap()),
         ..OF_A_WRITER
     },
     Scenario {
         name: "rwlock: wait for a writer to write",
-        beside: |set, cast| {
-            let writer = set.stage.rwlock.write().unwrap();
-            cast.victim_begins();
-            cast.victim_settles();
-            drop(writer);
-            cast.victim_ends();
-        },
+        beside: |set, cast| cast.victim_waits_for(set.stage.rwlock.write().unwrap()),
         ..OF_A_WRITER
     },
     Scenario {
         name: "rwlock: end writing while others wait",
-        act: |stage, me| {
-            let acquired = stage.rwlock.write().unwrap();
-            me.is_ready();
-            write(acquired);
-        },
-        beside: |_, cast| {
-            cast.survivors_begin();
-            cast.victim_acts();
-        },
+        act: end_writing,
+        beside: while_others_wait,
         ..OF_A_WRITER
     },
     Scenario {
         name: "rwlock: end writing while readers wait",
-        act: |stage, me| {
-            let acquired = stage.rwlock.write().unwrap();
-            me.is_ready();
-            write(acquired);
-        },
-        beside: |_, cast| {
-            cast.survivors_begin();
-            cast.victim_acts();
-        },
+        act: end_writing,
+        beside: while_others_wait,
         survive: |stage| match stage.rwlock.read_timeout(LONG).unwrap() {
             Acquired::Clean(guard) => {
                 guard.look();
@@ -183,24 +163,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "rwlock: panic while writing",
         act: |stage, me| {
             me.is_ready();
-            panicking(|| {
-                let guard = stage.rwlock.write().unwrap().assume_recovered();
-                guard.begin();
-                panic();
-            });
+            panic_while_writing(stage);
         },
         after: |stage, outcome| outcome.check(find(stage), 0..=1, 1),
         ..OF_A_WRITER
     },
     Scenario {
         name: "rwlock: repair what is poisoned",
-        before: |set| {
-            panicking(|| {
-                let guard = set.stage.rwlock.write().unwrap().assume_recovered();
-                guard.begin();
-                panic();
-            });
-        },
+        before: |set| panic_while_writing(&set.stage),
         act: |stage, me| {
             me.is_ready();
             assert!(change(stage));
@@ -222,13 +192,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "rwlock: wait for a writer to read",
-        beside: |set, cast| {
-            let writer = set.stage.rwlock.write().unwrap();
-            cast.victim_begins();
-            cast.victim_settles();
-            drop(writer);
-            cast.victim_ends();
-        },
+        beside: |set, cast| cast.victim_waits_for(set.stage.rwlock.write().unwrap()),
         ..OF_A_READER
     },
     Scenario {
@@ -238,10 +202,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             me.is_ready();
             read(acquired);
         },
-        beside: |_, cast| {
-            cast.survivors_begin();
-            cast.victim_acts();
-        },
+        beside: while_others_wait,
         ..OF_A_READER
     },
     Scenario {
@@ -260,20 +221,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "rwlock: take the seat of a dead reader",
-        before: |set| {
-            for _ in 0..SEATS {
-                set.as_one_who_dies(|stage| std::mem::forget(stage.rwlock.read().unwrap()));
-            }
-        },
+        before: leave_seats_to_the_dead,
         ..OF_A_READER
     },
     Scenario {
         name: "rwlock: strike off dead readers to write",
-        before: |set| {
-            for _ in 0..SEATS {
-                set.as_one_who_dies(|stage| std::mem::forget(stage.rwlock.read().unwrap()));
-            }
-        },
+        before: leave_seats_to_the_dead,
         ..OF_A_WRITER
     },
     Scenario {

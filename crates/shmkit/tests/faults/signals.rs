@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use shmkit::ErrorKind;
 
-use crate::cast::{Cast, LONG, Scenario, Set, USUAL};
+use crate::cast::{Cast, LONG, Outcome, Scenario, Set, USUAL};
 use crate::locks::SHORT;
 use crate::stage::Stage;
 
@@ -35,6 +35,11 @@ fn take_a_letter(stage: &Stage) -> bool {
 fn put_a_letter(stage: &Stage, notify: fn(&Stage)) {
     *stage.letters.lock_timeout(LONG).unwrap().assume_recovered() += 1;
     notify(stage);
+}
+
+fn put_and_take(stage: &Stage) -> bool {
+    put_a_letter(stage, notify_one);
+    take_a_letter(stage)
 }
 
 fn notify_one(stage: &Stage) {
@@ -88,14 +93,37 @@ fn acquire(stage: &Stage) -> bool {
     false
 }
 
+/// A permit that one who died has not taken.
+fn at_most_the_dead_ones_is_left(stage: &Stage, outcome: &Outcome) {
+    let left = stage.semaphore.available();
+    assert!(left <= u32::from(outcome.victim_died), "{left} are left");
+}
+
 fn release(stage: &Stage) {
     stage.semaphore.release(1).unwrap();
+}
+
+fn wait(stage: &Stage) -> bool {
+    stage.manual.wait_timeout(LONG).unwrap();
+    false
+}
+
+fn wait_for_auto(stage: &Stage) -> bool {
+    stage.auto.wait_timeout(LONG).unwrap();
+    false
 }
 
 fn come(stage: &Stage) -> bool {
     stage.barrier.wait_timeout(LONG).unwrap();
     false
 }
+
+const OF_A_NOTIFIER: Scenario = Scenario {
+    beside: put_what_is_missing,
+    survive: take_a_letter,
+    after: |stage, _| no_letters_left(stage),
+    ..USUAL
+};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -105,10 +133,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             take_a_letter(stage);
         },
         beside: |set, cast| help_the_victim(set, cast, |stage| put_a_letter(stage, notify_one)),
-        survive: |stage| {
-            put_a_letter(stage, notify_one);
-            take_a_letter(stage)
-        },
+        survive: put_and_take,
         after: |stage, outcome| {
             let letters = *stage.letters.lock().unwrap().assume_recovered();
             let most = u64::from(outcome.victim_died);
@@ -124,10 +149,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             let (_letters, end) = stage.arrived.wait_timeout(letters, SHORT).unwrap();
             assert!(end.timed_out());
         },
-        survive: |stage| {
-            put_a_letter(stage, notify_one);
-            take_a_letter(stage)
-        },
+        survive: put_and_take,
         after: |stage, _| no_letters_left(stage),
         ..USUAL
     },
@@ -137,10 +159,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             me.is_ready();
             put_a_letter(stage, notify_one);
         },
-        beside: put_what_is_missing,
-        survive: take_a_letter,
-        after: |stage, _| no_letters_left(stage),
-        ..USUAL
+        ..OF_A_NOTIFIER
     },
     Scenario {
         name: "condvar: change and notify all",
@@ -148,10 +167,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             me.is_ready();
             put_a_letter(stage, notify_all);
         },
-        beside: put_what_is_missing,
-        survive: take_a_letter,
-        after: |stage, _| no_letters_left(stage),
-        ..USUAL
+        ..OF_A_NOTIFIER
     },
     Scenario {
         name: "condvar: notify with the lock",
@@ -161,10 +177,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             *letters += 1;
             notify_one(stage);
         },
-        beside: put_what_is_missing,
-        survive: take_a_letter,
-        after: |stage, _| no_letters_left(stage),
-        ..USUAL
+        ..OF_A_NOTIFIER
     },
     Scenario {
         name: "semaphore: acquire",
@@ -174,13 +187,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             acquire(stage);
         },
         survive: acquire,
-        after: |stage, outcome| {
-            let left = stage.semaphore.available();
-            assert!(
-                left == 0 || left == 1 && outcome.victim_died,
-                "{left} are left"
-            );
-        },
+        after: at_most_the_dead_ones_is_left,
         ..USUAL
     },
     Scenario {
@@ -194,13 +201,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             release(&set.stage);
         },
         survive: acquire,
-        after: |stage, outcome| {
-            let left = stage.semaphore.available();
-            assert!(
-                left == 0 || left == 1 && outcome.victim_died,
-                "{left} are left"
-            );
-        },
+        after: at_most_the_dead_ones_is_left,
         ..USUAL
     },
     Scenario {
@@ -242,10 +243,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 |stage| stage.manual.set().unwrap(),
             );
         },
-        survive: |stage| {
-            stage.manual.wait_timeout(LONG).unwrap();
-            false
-        },
+        survive: wait,
         after: |stage, _| assert!(stage.manual.is_set()),
         ..USUAL
     },
@@ -256,10 +254,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             stage.manual.wait_timeout(LONG).unwrap();
         },
         beside: |set, cast| help_the_victim(set, cast, |stage| stage.manual.set().unwrap()),
-        survive: |stage| {
-            stage.manual.wait_timeout(LONG).unwrap();
-            false
-        },
+        survive: wait,
         ..USUAL
     },
     Scenario {
@@ -290,10 +285,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 |stage| stage.auto.set().unwrap(),
             );
         },
-        survive: |stage| {
-            stage.auto.wait_timeout(LONG).unwrap();
-            false
-        },
+        survive: wait_for_auto,
         after: |stage, _| assert!(!stage.auto.is_set(), "it has let one through"),
         ..USUAL
     },
@@ -307,10 +299,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             help_the_victim(set, cast, |stage| stage.auto.set().unwrap());
             set.stage.auto.set().unwrap();
         },
-        survive: |stage| {
-            stage.auto.wait_timeout(LONG).unwrap();
-            false
-        },
+        survive: wait_for_auto,
         after: |stage, _| assert!(!stage.auto.is_set()),
         ..USUAL
     },

@@ -304,3 +304,17 @@ fn reserved_huge_pages_are_there_or_the_reason_is() {
         "{error}"
     );
 }
+
+#[test]
+fn contents_say_that_they_cannot_have_reserved_huge_pages() {
+    let mut options = SharedMemory::options();
+    options.huge_pages(HugePages::Reserved, Wish::Demand);
+    let error = options.memfd_from("huge", &b"text"[..]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("reserved huge pages"), "{error}");
+    assert!(error.help().unwrap().contains("`memfd`"), "{error}");
+    options.huge_pages(HugePages::Reserved, Wish::Hint);
+    let segment = options.memfd_from("not huge", &b"text"[..]).unwrap();
+    assert_eq!(segment.size(), 4);
+    assert!(segment.warnings()[0].contains("no reserved huge pages"));
+}

@@ -39,11 +39,25 @@ pub(in crate::backend) fn create_from(
     op: Op,
 ) -> Result<Segment> {
     let place = Path::new(PLACE);
+    let warning = match spec.huge {
+        None => None,
+        Some((_, Wish::Hint)) => Some(sized_by_contents(op).to_string()),
+        Some((_, Wish::Demand)) => return Err(sized_by_contents(op)),
+    };
     let fd = memfd::create(name, spec.mode).map_err(|error| explain(error, place, op))?;
     let spec = fill(fd.as_fd(), place, spec, contents, op)?;
     let _steady = fork::steady();
     let born = Born::map(fd, place, &spec, op)?;
-    Ok(born.into_segment(None, &spec, Origin::Created))
+    let made = born.into_segment(None, &spec, Origin::Created);
+    Ok(Segment { warning, ..made })
+}
+
+/// Why contents are not put into reserved huge pages: those are taken for a size, and cannot be
+/// written to by `write(2)`, with which contents of any length come.
+fn sized_by_contents(op: Op) -> Error {
+    Error::new(op, ErrorKind::Unsupported)
+        .detail("no reserved huge pages: they need a size before there are contents")
+        .hint("make it with `memfd` and a size, then write the contents into it")
 }
 
 /// Makes a memfd of reserved huge pages, as many as the size needs.
