@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::{Deref, DerefMut};
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -184,7 +185,42 @@ impl fmt::Display for Op {
 
 /// An operation that failed: what, on which key, why, and what to do.
 #[derive(Debug)]
-pub struct Error(Box<Inner>);
+pub struct Error(Details);
+
+/// Dropped out of line, so that a result of a lock with an error in it can stay in registers.
+#[derive(Debug)]
+struct Details(Option<Box<Inner>>);
+
+impl Deref for Details {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        self.0.as_deref().expect("it is there until it is dropped")
+    }
+}
+
+impl DerefMut for Details {
+    fn deref_mut(&mut self) -> &mut Inner {
+        self.0
+            .as_deref_mut()
+            .expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for Details {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.take() {
+            discard(inner);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn discard(inner: Box<Inner>) {
+    drop(inner);
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -198,14 +234,14 @@ struct Inner {
 
 impl Error {
     pub(crate) fn new(op: Op, kind: ErrorKind) -> Self {
-        Self(Box::new(Inner {
+        Self(Details(Some(Box::new(Inner {
             kind,
             op,
             key: None,
             detail: None,
             hint: None,
             source: None,
-        }))
+        }))))
     }
 
     pub(crate) fn os(op: Op, cause: io::Error) -> Self {

@@ -10,7 +10,6 @@ use super::event::Event;
 use super::limit::Limit;
 use super::lock::{DEFAULT_TIMEOUT, Wait, refuse_read_only};
 use super::mutex::{Mutex, MutexGuard};
-use super::rw_state::HasWord;
 use super::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::semaphore::Semaphore;
 use super::sleep::Task;
@@ -89,8 +88,7 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
         &self,
         limit: Duration,
     ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
-        let (wait, flagged) = (Wait::For(limit), Flagged::Refuse);
-        self.write_by(HasWord(false), wait, flagged, &Task).await
+        self.write_by(Wait::For(limit), &Task).await
     }
 }
 

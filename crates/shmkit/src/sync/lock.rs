@@ -6,7 +6,7 @@ use super::blame::Blame;
 use super::holder::{self, LockHolder};
 use super::limit::Limit;
 use super::peers::{Peers, Process};
-use super::sleep::Sleep;
+use super::sleep::{Sleep, Thread};
 use super::word::{Flagged, Refusal, Word};
 use crate::atomic::{AtomicU32, AtomicU64};
 use crate::backend::Grant;
@@ -118,8 +118,7 @@ impl Lock {
     }
 
     /// Takes the lock in the usual case: this thread knows its lease, and the lock is free, with
-    /// nobody asleep and nothing in doubt. `None` says nothing. What needs more goes the slow way,
-    /// out of line, so that this stays in registers.
+    /// nobody asleep and nothing in doubt. `None` says nothing.
     #[inline]
     pub(super) fn take_at_once(&self) -> Option<Hold> {
         let hold = self.remembered_hold()?;
@@ -150,8 +149,15 @@ impl Lock {
         }
     }
 
+    /// Takes the lock, keeping the thread until it is free or `wait` is over. Out of line, and
+    /// without a guard, so that the guard of the usual case stays in registers.
+    #[cold]
+    pub(super) fn take(&self, wait: Wait, flagged: Flagged) -> Result<(Hold, Grant)> {
+        Thread::waits(self.take_by(wait, flagged, &Thread))
+    }
+
     /// Takes the lock, sleeping until it is free or `wait` is over.
-    pub(super) async fn take(
+    pub(super) async fn take_by(
         &self,
         wait: Wait,
         flagged: Flagged,

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::holder::LockHolder;
 use super::lock::{Hold, Lock, Wait};
-use super::sleep::{Sleep, Thread};
+use super::sleep::Sleep;
 use super::word::Flagged;
+use crate::backend::Grant;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -136,27 +137,17 @@ impl<T> Mutex<T> {
     /// # Errors
     /// As [`lock`](Self::lock), but never `Poisoned`.
     pub fn lock_poisoned(&self, limit: Duration) -> Result<Acquired<MutexGuard<'_, T>>> {
-        self.take(Wait::For(limit), Flagged::Accept)
+        let (hold, grant) = self.lock.take(Wait::For(limit), Flagged::Accept)?;
+        Ok(self.acquired(hold, grant))
     }
 
     #[inline]
     fn lock_within(&self, wait: Wait) -> Result<Acquired<MutexGuard<'_, T>>> {
-        match self.at_once() {
-            Some(guard) => Ok(Acquired::Clean(guard)),
-            None => self.take(wait, Flagged::Refuse),
-        }
-    }
-
-    /// Takes the lock in the usual case; see [`Lock::take_at_once`].
-    #[inline]
-    fn at_once(&self) -> Option<MutexGuard<'_, T>> {
-        let hold = self.lock.take_at_once()?;
-        Some(self.guard(hold, false))
-    }
-
-    #[cold]
-    fn take(&self, wait: Wait, flagged: Flagged) -> Result<Acquired<MutexGuard<'_, T>>> {
-        Thread::waits(self.take_by(wait, flagged, &Thread))
+        let (hold, grant) = match self.lock.take_at_once() {
+            Some(hold) => (hold, Grant::Clean),
+            None => self.lock.take(wait, Flagged::Refuse)?,
+        };
+        Ok(self.acquired(hold, grant))
     }
 
     pub(super) async fn take_by(
@@ -165,8 +156,13 @@ impl<T> Mutex<T> {
         flagged: Flagged,
         sleeper: &impl Sleep,
     ) -> Result<Acquired<MutexGuard<'_, T>>> {
-        let (hold, grant) = self.lock.take(wait, flagged, sleeper).await?;
-        Ok(Acquired::of(self.guard(hold, grant.is_in_doubt()), grant))
+        let (hold, grant) = self.lock.take_by(wait, flagged, sleeper).await?;
+        Ok(self.acquired(hold, grant))
+    }
+
+    #[inline]
+    fn acquired(&self, hold: Hold, grant: Grant) -> Acquired<MutexGuard<'_, T>> {
+        Acquired::of(self.guard(hold, grant.is_in_doubt()), grant)
     }
 
     #[inline]

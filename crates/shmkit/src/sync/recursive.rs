@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use super::holder::LockHolder;
 use super::lock::{self, Hold, Lock, Wait};
 use super::recursive_state::{RecursiveState, Token};
-use super::sleep::Thread;
 use super::thread;
 use super::word::Flagged;
 use crate::atomic::{AtomicU32, AtomicU64};
+use crate::backend::Grant;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Acquired, sealed::Held};
 
@@ -125,37 +125,40 @@ impl<T> RecursiveMutex<T> {
     /// # Errors
     /// As [`lock`](Self::lock), but never `Poisoned`.
     pub fn lock_poisoned(&self, limit: Duration) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        self.take(Wait::For(limit), Flagged::Accept)
+        let (hold, grant) = self.take(Wait::For(limit), Flagged::Accept)?;
+        Ok(self.acquired(hold, grant))
     }
 
     #[inline]
     fn lock_within(&self, wait: Wait) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        match self.at_once() {
-            Some(guard) => Ok(Acquired::Clean(guard)),
-            None => self.take(wait, Flagged::Refuse),
-        }
+        let (hold, grant) = match self.take_at_once() {
+            Some(hold) => (hold, Grant::Clean),
+            None => self.take(wait, Flagged::Refuse)?,
+        };
+        Ok(self.acquired(hold, grant))
     }
 
     /// Takes the lock in the usual cases: it is free, or this thread has it.
     #[inline]
-    fn at_once(&self) -> Option<RecursiveMutexGuard<'_, T>> {
+    fn take_at_once(&self) -> Option<Hold> {
         let hold = self.lock.remembered_hold()?;
-        let is_taken = self.state().take_at_once(token(hold));
-        is_taken.then(|| self.guard(hold, false))
+        self.state().take_at_once(token(hold)).then_some(hold)
     }
 
+    /// Out of line, as [`Lock::take`] is.
     #[cold]
-    fn take(&self, wait: Wait, flagged: Flagged) -> Result<Acquired<RecursiveMutexGuard<'_, T>>> {
-        let me = token(self.lock.hold()?);
+    fn take(&self, wait: Wait, flagged: Flagged) -> Result<(Hold, Grant)> {
+        let mine = self.lock.hold()?;
+        let me = token(mine);
         if self.state().is_of(me) {
-            return match self.at_once() {
-                Some(guard) => Ok(Acquired::Clean(guard)),
-                None => Err(self.explain_depth()),
+            return match self.state().take_at_once(me) {
+                true => Ok((mine, Grant::Clean)),
+                false => Err(self.explain_depth()),
             };
         }
-        let (hold, grant) = Thread::waits(self.lock.take(wait, flagged, &Thread))?;
+        let (hold, grant) = self.lock.take(wait, flagged)?;
         self.state().settle_in(me);
-        Ok(Acquired::of(self.guard(hold, grant.is_in_doubt()), grant))
+        Ok((hold, grant))
     }
 
     #[inline]
@@ -171,6 +174,11 @@ impl<T> RecursiveMutex<T> {
     fn explain_depth(&self) -> Error {
         lock::error(ErrorKind::OutOfResources, std::ptr::from_ref(self).addr())
             .detail("this thread has taken it as often as can be counted")
+    }
+
+    #[inline]
+    fn acquired(&self, hold: Hold, grant: Grant) -> Acquired<RecursiveMutexGuard<'_, T>> {
+        Acquired::of(self.guard(hold, grant.is_in_doubt()), grant)
     }
 
     #[inline]

@@ -16,6 +16,7 @@ use super::sleep::{Sleep, Thread};
 use super::thread;
 use super::word::Flagged;
 use crate::atomic::AtomicU32;
+use crate::backend::Grant;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -189,66 +190,73 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
 
     #[inline]
     fn take_to_read(&self, wait: Wait) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
-        match self.read_at_once() {
-            Some(guard) => Ok(Acquired::Clean(guard)),
-            None => self.take_to_read_or_wait(wait),
-        }
+        let (hold, seat, grant) = match self.read_at_once() {
+            Some((hold, seat)) => (hold, seat, Grant::Clean),
+            None => self.take_to_read_slowly(wait)?,
+        };
+        Ok(self.reading(hold, seat, grant))
     }
 
     /// Locks to read in the usual case: this thread knows its lease, there is a slot and no writer,
     /// and nothing in doubt. `None` says nothing.
     #[inline]
-    fn read_at_once(&self) -> Option<RwLockReadGuard<'_, T, LINES>> {
+    fn read_at_once(&self) -> Option<(Hold, Seat)> {
         let hold = self.lock.remembered_hold()?;
         let seat = self
             .state()
             .try_read_whole(hold.lease(), thread::number())?;
-        Some(self.read_guard(hold, seat, false))
+        Some((hold, seat))
     }
 
+    /// Out of line, as [`Lock::take`] is.
     #[cold]
-    fn take_to_read_or_wait(&self, wait: Wait) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
-        Thread::waits(self.read_by(wait, &Thread))
+    fn take_to_read_slowly(&self, wait: Wait) -> Result<(Hold, Seat, Grant)> {
+        Thread::waits(self.take_to_read_by(wait, &Thread))
     }
 
+    async fn take_to_read_by(
+        &self,
+        wait: Wait,
+        sleeper: &impl Sleep,
+    ) -> Result<(Hold, Seat, Grant)> {
+        let hold = self.lock.hold()?;
+        let (here, state) = (self.lock.here(hold), self.state());
+        let (begun, limit) = (Instant::now(), wait.limit());
+        let seat = match state.read(&here, thread::number(), limit, sleeper).await? {
+            Ok(seat) => seat,
+            Err(holder) => return Err(self.lock.explain_holder(holder, wait, begun)),
+        };
+        match state.look(seat) {
+            Some(grant) => Ok((hold, seat, grant)),
+            None => Err(self.lock.explain_poison()),
+        }
+    }
+
+    #[cfg(feature = "async")]
     pub(super) async fn read_by(
         &self,
         wait: Wait,
         sleeper: &impl Sleep,
     ) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
-        let hold = self.lock.hold()?;
-        let (here, state) = (self.lock.here(hold), self.state());
-        let (begun, limit) = (Instant::now(), wait.limit());
-        match state.read(&here, thread::number(), limit, sleeper).await? {
-            Ok(seat) => self.begin_reading(hold, seat),
-            Err(holder) => Err(self.lock.explain_holder(holder, wait, begun)),
-        }
-    }
-
-    /// The guard of a reader that has joined, unless the data are poisoned.
-    fn begin_reading(
-        &self,
-        hold: Hold,
-        seat: Seat,
-    ) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
-        let Some(grant) = self.state().look(seat) else {
-            return Err(self.lock.explain_poison());
-        };
-        Ok(Acquired::of(
-            self.read_guard(hold, seat, grant.is_in_doubt()),
-            grant,
-        ))
+        let (hold, seat, grant) = self.take_to_read_by(wait, sleeper).await?;
+        Ok(self.reading(hold, seat, grant))
     }
 
     #[inline]
-    fn read_guard(&self, hold: Hold, seat: Seat, in_doubt: bool) -> RwLockReadGuard<'_, T, LINES> {
-        RwLockReadGuard {
+    fn reading(
+        &self,
+        hold: Hold,
+        seat: Seat,
+        grant: Grant,
+    ) -> Acquired<RwLockReadGuard<'_, T, LINES>> {
+        let guard = RwLockReadGuard {
             lock: self,
             hold,
             seat,
-            in_doubt,
+            in_doubt: grant.is_in_doubt(),
             _data: PhantomData,
-        }
+        };
+        Acquired::of(guard, grant)
     }
 
     #[inline]
@@ -257,10 +265,11 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
         wait: Wait,
         flagged: Flagged,
     ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
-        match self.write_at_once() {
-            Ok(hold) => Ok(Acquired::Clean(self.write_guard(hold, false))),
-            Err(has_word) => self.take_to_write_or_wait(has_word, wait, flagged),
-        }
+        let (hold, grant) = match self.write_at_once() {
+            Ok(hold) => (hold, Grant::Clean),
+            Err(has_word) => self.take_to_write_slowly(has_word, wait, flagged)?,
+        };
+        Ok(self.writing(hold, grant))
     }
 
     /// Locks to write in the usual case: this thread knows its lease, nobody has the lock, and nothing
@@ -273,46 +282,56 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
         }
     }
 
+    /// Out of line, as [`Lock::take`] is.
     #[cold]
-    fn take_to_write_or_wait(
+    fn take_to_write_slowly(
         &self,
         has_word: HasWord,
         wait: Wait,
         flagged: Flagged,
-    ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
-        Thread::waits(self.write_by(has_word, wait, flagged, &Thread))
+    ) -> Result<(Hold, Grant)> {
+        Thread::waits(self.take_to_write_by(has_word, wait, flagged, &Thread))
     }
 
-    pub(super) async fn write_by(
+    async fn take_to_write_by(
         &self,
         has_word: HasWord,
         wait: Wait,
         flagged: Flagged,
         sleeper: &impl Sleep,
-    ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
+    ) -> Result<(Hold, Grant)> {
         let hold = self.lock.hold()?;
         let (here, state) = (self.lock.here(hold), self.state());
         let (begun, limit) = (Instant::now(), wait.limit());
         let taken = state.write(&here, has_word, flagged, limit, sleeper);
         match taken.await? {
-            Ok(grant) => {
-                let guard = self.write_guard(hold, grant.is_in_doubt());
-                Ok(Acquired::of(guard, grant))
-            }
+            Ok(grant) => Ok((hold, grant)),
             Err(refusal) => Err(self.lock.explain(refusal, wait, begun)),
         }
     }
 
-    /// The guard of a writer that is inside.
+    #[cfg(feature = "async")]
+    pub(super) async fn write_by(
+        &self,
+        wait: Wait,
+        sleeper: &impl Sleep,
+    ) -> Result<Acquired<RwLockWriteGuard<'_, T, LINES>>> {
+        let (has_word, flagged) = (HasWord(false), Flagged::Refuse);
+        let taken = self.take_to_write_by(has_word, wait, flagged, sleeper);
+        let (hold, grant) = taken.await?;
+        Ok(self.writing(hold, grant))
+    }
+
     #[inline]
-    fn write_guard(&self, hold: Hold, in_doubt: bool) -> RwLockWriteGuard<'_, T, LINES> {
-        RwLockWriteGuard {
+    fn writing(&self, hold: Hold, grant: Grant) -> Acquired<RwLockWriteGuard<'_, T, LINES>> {
+        let guard = RwLockWriteGuard {
             lock: self,
             hold,
-            in_doubt,
+            in_doubt: grant.is_in_doubt(),
             panicking: std::thread::panicking(),
             _data: PhantomData,
-        }
+        };
+        Acquired::of(guard, grant)
     }
 
     /// Whether the data are in doubt and nobody has repaired them yet.

@@ -14,7 +14,18 @@ use crate::lease;
 /// See the module.
 pub(crate) trait Sleep: Sync {
     /// How often it may look at a word before it sleeps.
-    fn spins(&self) -> u32;
+    const SPINS: u32;
+
+    /// Looks a few times whether there is something else to do than to sleep.
+    #[inline]
+    fn spins_until(&self, is_over: impl Fn() -> bool) {
+        for _ in 0..Self::SPINS {
+            if is_over() {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+    }
 
     /// Sleeps while `word` is `expected`, at most `limit`. It may end early: callers look again.
     fn on(
@@ -30,10 +41,8 @@ pub(crate) trait Sleep: Sync {
 pub(crate) struct Thread;
 
 impl Sleep for Thread {
-    /// Less than a sleep costs.
-    fn spins(&self) -> u32 {
-        if cfg!(loom) { 0 } else { 100 }
-    }
+    /// Which costs less than a sleep.
+    const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 
     #[inline]
     async fn on(&self, word: &AtomicU32, expected: u32, limit: Duration) -> Result<()> {
@@ -60,9 +69,7 @@ pub(crate) struct Task;
 
 #[cfg(feature = "async")]
 impl Sleep for Task {
-    fn spins(&self) -> u32 {
-        0
-    }
+    const SPINS: u32 = 0;
 
     #[cfg(not(loom))]
     async fn on(&self, word: &AtomicU32, expected: u32, limit: Duration) -> Result<()> {

@@ -124,7 +124,10 @@ impl Word {
         if limit == Limit::Now {
             return Ok(self.try_take(peers, flagged));
         }
-        self.spin(sleeper.spins());
+        sleeper.spins_until(|| {
+            let state = self.0.load(Ordering::Relaxed);
+            state & LEASE == Self::FREE || state & WAITERS != 0
+        });
         let mut watch = Watch::now_and_every(SLICE);
         // Whoever has slept cannot know who else still does.
         let mut asleep = 0;
@@ -230,16 +233,6 @@ impl Word {
     /// one.
     fn mark(&self, state: u32) -> bool {
         state & WAITERS != 0 || self.swap(state, state | WAITERS, Ordering::Relaxed)
-    }
-
-    fn spin(&self, most: u32) {
-        for _ in 0..most {
-            let state = self.0.load(Ordering::Relaxed);
-            if state & LEASE == Self::FREE || state & WAITERS != 0 {
-                return;
-            }
-            std::hint::spin_loop();
-        }
     }
 
     /// Gives the lock back, with the flag or without, and wakes at most so many of those who sleep;
