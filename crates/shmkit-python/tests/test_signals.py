@@ -12,7 +12,15 @@ from children import LONG, child
 
 WAITS = {
     "lock": "shmkit.SharedMemory.attach(key).lock(timeout=None)",
+    "usual lock": "shmkit.SharedMemory.attach(key).lock()",
     "growth": "shmkit.SharedMemory.attach(key).wait_for_growth(4096)",
+    "removal": "shmkit.wait_for(key, 'removed')",
+    "unlock": "shmkit.wait_for(key, 'unlocked')",
+    "event": "[*shmkit.inspect.events(key)]",
+    "message": "import socket; a, b = socket.socketpair(); shmkit.handover.receive(a, timeout=None)",
+    "server": "shmkit.handover.fetch(key + '-none', timeout=None)",
+    "client": "shmkit.handover.Rendezvous(key).serve(shmkit.Sealed('x', b'x')).hand_out()",
+    "task": "import asyncio; asyncio.run(shmkit.SharedMemory.attach(key).lock_async()._acquire())",
 }
 
 
@@ -33,6 +41,7 @@ def test_ctrl_c_ends_a_wait(key: str, wait: str) -> None:
             deadline = time.monotonic() + LONG
             while not is_asleep(waiter.pid):
                 assert time.monotonic() < deadline
+                time.sleep(0.01)
             begun = time.monotonic()
             waiter.interrupt()
             waiter.expect("interrupted")
