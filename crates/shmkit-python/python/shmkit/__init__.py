@@ -33,6 +33,7 @@ from ._shmkit import Buffer, Held, Key, Sealed, SharedMemory
 
 if TYPE_CHECKING:
     from . import handover, inspect
+    from ._array import HeldArray, SharedArray
     from ._typed import (
         Array,
         ArrayString,
@@ -84,6 +85,7 @@ __all__ = [
     "ForeignOwnerError",
     "Guard",
     "Held",
+    "HeldArray",
     "InUseError",
     "InvalidKeyError",
     "InvalidSizeError",
@@ -107,6 +109,7 @@ __all__ = [
     "Sealed",
     "SealedError",
     "Semaphore",
+    "SharedArray",
     "SharedMemory",
     "StillInUseError",
     "Struct",
@@ -139,6 +142,8 @@ def __getattr__(name: str) -> object:
 
     if name in ("handover", "inspect"):
         return import_module(f".{name}", __name__)
+    if name in ("HeldArray", "SharedArray"):
+        return getattr(import_module("._array", __name__), name)
     if name in ("reap", "wait_for"):
         return getattr(import_module(".inspect", __name__), name)
     if name in __all__:
