@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,10 +18,9 @@ import pytest
 import shmkit
 from shm_child import LIMIT, Child
 from shmkit import SharedArray
+from typed_peer import Peer, built
 
 numpy = pytest.importorskip("numpy")
-
-ROOT = Path(__file__).parents[3]
 
 POINT = [("x", "f4"), ("y", "f4"), ("label", "S6"), ("id", "u2"), ("at", "f8")]
 
@@ -37,18 +36,42 @@ def test_an_array_says_what_it_is(key: str) -> None:
         SharedArray.attach(key)
 
 
-def test_the_layout_is_the_one_that_rust_knows(key: str) -> None:
-    """The same text is in crates/shmkit/tests/it/typed/arrays.rs, of a type of Rust's."""
+@pytest.fixture
+def peer() -> Iterator[ArrayPeer]:
+    with ArrayPeer() as peer:
+        yield peer
+
+
+class ArrayPeer(Peer):
+    """A Rust program with the same array: `crates/shmkit/examples/array_peer.rs`."""
+
+    example = "array_peer"
+
+
+def test_the_layout_is_that_of_a_struct_in_rust(key: str, peer: ArrayPeer) -> None:
     with SharedArray.create(key, (2, 3), "f4") as array:
-        assert array.layout == (
-            "struct SharedArray v1 344/8{"
-            "generation@0:sync Mutex v1 24/8{word@0:atomic u32;blamed@4:atomic u32;since@8:atomic u64;"
-            "data@16:u64};"
-            "changed@24:sync Condvar v1 8/4{signals@0:atomic u32;reserved@4:atomic u32};"
-            "array@32:sync RwLock v1 312/8{word@0:atomic u32;blamed@4:atomic u32;since@8:atomic u64;"
-            "inside@16:atomic u32;reserved@20:atomic u32;left@24:atomic u32;awaited@28:atomic u32;"
-            "slots@32:[[atomic u64;8];4];data@288:[[f32;3];2]}}"
-        )
+        assert array.layout == peer.ask("text")
+
+
+def test_rust_and_python_share_an_array(key: str, peer: ArrayPeer) -> None:
+    with SharedArray.of(key, numpy.arange(6, dtype="f4").reshape(2, 3)) as array:
+        peer.order(f"open_or_init {key}")
+        assert peer.ask("sum") == "15"
+        assert peer.ask("scale 2") == "2"
+        assert array.wait(1, timeout=LIMIT) == 2
+        assert array.np.tolist() == [[0, 2, 4], [6, 8, 10]]
+        peer.say("wait 2")
+        with array.write() as held:
+            held.np += 1
+        assert peer.hear() == "3"
+        assert peer.ask("sum") == "36"
+
+
+def test_python_attaches_to_an_array_that_rust_has_made(key: str, peer: ArrayPeer) -> None:
+    peer.order(f"open_or_init {key}")
+    with SharedArray.attach(key, (2, 3), "f4") as array:
+        array.np[...] = 1
+        assert peer.ask("sum") == "6"
 
 
 def test_elements_begin_at_a_cache_line(key: str) -> None:
@@ -79,7 +102,7 @@ def test_types_come_back_as_they_were(key: str, dtype: Any) -> None:
             assert found == wanted
         else:
             assert wanted.fields is not None and found.fields is not None
-            assert dict(found.fields) == dict(wanted.fields)
+            assert dict(found.fields) == dict(wanted.fields), "their order is that of the offsets"
         assert ours.np.tobytes() == theirs.np.tobytes() == bytes(3 * wanted.itemsize)
 
 
@@ -127,7 +150,7 @@ def test_attaching_says_what_differs(key: str) -> None:
 
 
 def test_another_typed_segment_is_no_array(key: str) -> None:
-    counter = shmkit.Mutex[shmkit.U64](key)
+    counter = shmkit.Mutex[shmkit.u64](key)
     with pytest.raises(shmkit.BadHeaderError, match="no shared array.*Mutex"):
         SharedArray.attach(key)
     counter.close()
@@ -209,6 +232,7 @@ def test_readers_can_fail_without_harm(key: str) -> None:
 
 def test_the_next_writer_learns_that_one_died(key: str) -> None:
     code = """
+        import shmkit
         array = shmkit.SharedArray.attach(sys.argv[1])
         held = array.write()
         held.np[:] = 5
@@ -216,7 +240,7 @@ def test_the_next_writer_learns_that_one_died(key: str) -> None:
         hear()
     """
     with SharedArray.create(key, 4) as array:
-        with Child("import shmkit\n" + __import__("textwrap").dedent(code), key) as writer:
+        with Child(code, key) as writer:
             writer.expect("half done")
             writer.kill()
         with array.write(timeout=10) as held:
@@ -368,10 +392,9 @@ def test_a_full_file_system_is_an_error_at_create(key: str) -> None:
 
 
 def test_the_command_line_tool_shows_it(key: str) -> None:
-    tool = ROOT / "target/debug/shmkit"
-    if not tool.exists():
-        pytest.skip("the command-line tool is not built")
-    with SharedArray.create(key, (2, 3), "f4"):
+    tool = built("--package", "shmkit-cli", "--bin", "shmkit")
+    with SharedArray.of(key, numpy.ones(6)):
         done = subprocess.run([tool, "info", key], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert "SharedArray" in done.stdout
+    assert "typed SharedArray" in done.stdout
+    assert "locks inside  2, none held" in done.stdout

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import pytest
 import shmkit
@@ -34,8 +34,10 @@ def built(*target: str) -> str:
 class Peer(Child):
     """The Rust program."""
 
+    example = "typed_peer"
+
     def __init__(self) -> None:
-        program = built("--package", "shmkit", "--example", "typed_peer")
+        program = built("--package", "shmkit", "--example", self.example)
         self.process = subprocess.Popen(
             [program],
             stdin=subprocess.PIPE,
@@ -44,7 +46,7 @@ class Peer(Child):
         )
         self._heard = b""
 
-    def __enter__(self) -> Peer:
+    def __enter__(self) -> Self:
         return self
 
     def ask(self, order: str) -> str:

@@ -39,8 +39,14 @@ class SharedArray:
         self._segment = segment
         # What arrays look into is a mapping of its own: it stays for as long as they do.
         self._memory = SharedMemory.attach(key, readonly=segment.readonly)
-        self._places = _layout.Places(key, segment.layout, self._memory.buf)
-        dtype, shape = _dtype.dtype_of(self._places.layout)
+        try:
+            self._places = _layout.Places(key, segment.layout, self._memory.buf)
+            dtype, shape = _dtype.dtype_of(self._places.layout)
+        except BaseException:
+            # Not left to those who keep the exception.
+            self._memory.close()
+            segment.close()
+            raise
         self._array: Any = self._memory.ndarray(shape, dtype, self._places.data)
         self._count = Mutex(segment.place.field("generation"))
         self._changed = Condvar(segment.place.field("changed"))
@@ -331,8 +337,11 @@ def _differences(array: SharedArray, shape: _Shape | None, dtype: DTypeLike | No
     lengths = (shape,) if isinstance(shape, int) else shape
     if lengths is not None and tuple(lengths) != array.shape:
         differs.append(f"its shape is {array.shape}, not {tuple(lengths)}")
-    if dtype is not None and numpy.dtype(dtype) != array.dtype:
-        differs.append(f"its dtype is {array.dtype}, not {numpy.dtype(dtype)}")
+    if dtype is not None:
+        wanted = numpy.dtype(dtype)
+        # By layout: the order in which a type's fields are listed is no difference.
+        if wanted != array.dtype and _dtype.layout_of(wanted, ()) != _dtype.layout_of(array.dtype, ()):
+            differs.append(f"its dtype is {array.dtype}, not {wanted}")
     return differs
 
 

@@ -8,11 +8,12 @@ aligned is the bytes of it, in a struct that is called ``unaligned_`` and what i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from .._shmkit import Layout
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     import numpy
 
 _BYTE = Layout.number("u8")
@@ -88,14 +89,14 @@ def _record(dtype: numpy.dtype[Any]) -> Layout:
     parts.sort(key=lambda part: part[0])
     fields: list[tuple[str, Layout]] = []
     end = 0
-    for offset, name, part in [*parts, (dtype.itemsize, "", None)]:
+    for offset, name, part in [*parts, (dtype.itemsize, "", Layout.unit())]:
         if offset < end:
             raise TypeError(f"the fields of {dtype} overlap")
         if offset > end:
             fields.append((f"_pad{end}", Layout.array(_BYTE, offset - end)))
-        if part is not None:
+        if name:
             fields.append((name, part))
-            end = offset + part.size
+        end = offset + part.size
     return Layout.structure(_RECORD, 1, fields)
 
 
