@@ -40,7 +40,8 @@ class SharedArray:
         # What arrays look into is a mapping of its own: it stays for as long as they do.
         self._memory = SharedMemory.attach(key, readonly=segment.readonly)
         try:
-            self._places = _layout.Places(key, segment.layout, self._memory.buf)
+            header_length = bytes(self._memory.buf[_layout.HEADER_LENGTH])
+            self._places = _layout.Places(key, segment.layout, header_length)
             dtype, shape = _dtype.dtype_of(self._places.layout)
         except BaseException:
             # Not left to those who keep the exception.
