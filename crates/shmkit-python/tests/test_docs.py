@@ -12,7 +12,7 @@ import pytest
 from children import LONG
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = ["crates/shmkit-python/README.md", "docs/PYTHON.md"]
+DOCUMENTS = ["README.md", "crates/shmkit-python/README.md", "docs/PYTHON.md"]
 
 
 def examples(document: str) -> list[str]:
