@@ -148,6 +148,26 @@ def test_a_cancelled_task_takes_nothing_along(key: str) -> None:
     asyncio.run(main())
 
 
+def test_a_task_cancelled_just_when_it_is_let_through_passes_an_event_on(key: str) -> None:
+    event = shmkit.Event(key, auto=True)
+
+    async def main() -> None:
+        for round_ in range(100):
+            task = asyncio.create_task(event.wait_async(LONG))
+            await asyncio.sleep(0 if round_ % 2 else 0.0005)
+            event.set()
+            await asyncio.sleep(0)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                # It is set, for whoever comes next.
+                event.wait(0)
+
+    asyncio.run(main())
+    assert not event.is_set
+
+
 def test_tasks_cancelled_just_when_their_wait_ends_lose_no_permit(key: str) -> None:
     permits = shmkit.Semaphore(key)
 

@@ -131,19 +131,14 @@ impl<G> Kept<G> {
     }
 }
 
-/// A time-out in seconds, as Python gives it.
-pub(crate) fn seconds(timeout: Option<f64>) -> PyResult<Option<Duration>> {
+/// A time-out in seconds as Python gives it; `None` is for as long as it takes.
+pub(super) fn limit(timeout: Option<f64>) -> PyResult<Duration> {
     match timeout {
-        None => Ok(None),
+        None => Ok(Duration::MAX),
         Some(seconds) if seconds.is_nan() || seconds < 0.0 => Err(PyValueError::new_err(
             "a time-out is a number of seconds, 0 or more, or None",
         )),
         // More than clocks can count is as good as for ever.
-        Some(seconds) => Ok(Duration::try_from_secs_f64(seconds).ok()),
+        Some(seconds) => Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
     }
-}
-
-/// The same for those who wait for as long as it takes, unless they are told otherwise.
-pub(super) fn limit(timeout: Option<f64>) -> PyResult<Duration> {
-    Ok(seconds(timeout)?.unwrap_or(Duration::MAX))
 }

@@ -7,9 +7,9 @@ use pyo3::types::PyBool;
 use shmkit::{Acquired, sync};
 
 use super::guard::{Guard, OfThread, Taken};
-use super::part::{Kept, Part, limit, seconds};
+use super::part::{Kept, Live, Part, limit};
 use super::place::Place;
-use super::tasks::{Waiting, give};
+use super::tasks::{Give, Waiting, give};
 use crate::error::Failure;
 use crate::wait;
 
@@ -262,17 +262,23 @@ impl Event {
     }
 
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        let (event, limit) = (self.0.live()?, limit(timeout)?);
-        wait::wait(py, || match limit.is_zero() {
-            true => event.try_wait(),
-            false => event.wait_timeout(limit),
-        })
+        let (event, wait) = (self.0.live()?, patience(timeout)?);
+        let passed = wait::wait(py, || {
+            match wait {
+                Some(limit) => event.wait_timeout(limit)?,
+                None => event.try_wait()?,
+            }
+            Ok(Got::new(event, pass_on))
+        })?;
+        passed.keep();
+        Ok(())
     }
 
     fn wait_async(&self, timeout: Option<f64>) -> PyResult<Waiting> {
         let (event, limit) = (self.0.live()?, limit(timeout)?);
-        Ok(Waiting::plain(async move {
-            event.wait_timeout_async(limit).await
+        Ok(Waiting::giving(async move {
+            event.wait_timeout_async(limit).await?;
+            Ok(Got::new(event, pass_on).given())
         }))
     }
 }
@@ -295,13 +301,12 @@ impl Semaphore {
 
     fn acquire(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let (semaphore, wait) = (self.0.live()?, patience(timeout)?);
-        // Interrupted at the last moment, a permit must not be lost.
         let permit = wait::wait(py, || {
             match wait {
                 Some(limit) => semaphore.acquire_timeout(limit)?,
                 None => semaphore.try_acquire()?,
             }
-            Ok(Permit(Some(semaphore)))
+            Ok(Got::new(semaphore, put_back))
         })?;
         permit.keep();
         Ok(())
@@ -311,30 +316,54 @@ impl Semaphore {
         let (semaphore, limit) = (self.0.live()?, limit(timeout)?);
         Ok(Waiting::giving(async move {
             semaphore.acquire_timeout_async(limit).await?;
-            let permit = Permit(Some(semaphore));
-            Ok(give(move |py| {
-                permit.keep();
-                Ok(py.None())
-            }))
+            Ok(Got::new(semaphore, put_back).given())
         }))
     }
 }
 
-/// A permit that goes back unless somebody keeps it.
-struct Permit(Option<super::part::Live<sync::Semaphore>>);
+/// What came of a wait, and goes to the next one unless it is kept: who waited may have been
+/// interrupted, or cancelled, at the last moment.
+struct Got<T: 'static> {
+    of: Option<Live<T>>,
+    give_back: fn(&T) -> Result<()>,
+}
 
-impl Permit {
+impl<T: Sync> Got<T> {
+    fn new(of: Live<T>, give_back: fn(&T) -> Result<()>) -> Self {
+        let of = Some(of);
+        Self { of, give_back }
+    }
+
     fn keep(mut self) {
-        self.0 = None;
+        self.of = None;
+    }
+
+    fn given(self) -> Give {
+        give(move |py| {
+            self.keep();
+            Ok(py.None())
+        })
     }
 }
 
-impl Drop for Permit {
+impl<T> Drop for Got<T> {
     fn drop(&mut self) {
-        if let Some(semaphore) = &self.0 {
-            // There was room for it a moment ago; if there is none now, there are enough.
-            let _ = semaphore.release(1);
+        if let Some(of) = &self.of {
+            // It was had a moment ago, so it can be given; if there is no room now, there are enough.
+            let _ = (self.give_back)(of);
         }
+    }
+}
+
+fn put_back(semaphore: &sync::Semaphore) -> Result<()> {
+    semaphore.release(1)
+}
+
+/// An automatic event has been reset for the one that it let through.
+fn pass_on(event: &sync::Event) -> Result<()> {
+    match event.is_auto() {
+        true => event.set(),
+        false => Ok(()),
     }
 }
 
@@ -497,8 +526,7 @@ impl Once {
         timeout: Option<f64>,
         act: impl FnOnce() -> PyResult<()> + Send,
     ) -> PyResult<bool> {
-        let (once, limit) = (self.part.live()?, seconds(timeout)?);
-        let limit = limit.unwrap_or(std::time::Duration::MAX);
+        let (once, limit) = (self.part.live()?, limit(timeout)?);
         let mut did_it = false;
         let counted = || {
             did_it = true;

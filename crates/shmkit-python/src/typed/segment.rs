@@ -4,7 +4,6 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -14,7 +13,7 @@ use shmkit::typed::{Dynamic, Location};
 use shmkit::{Access, Options};
 
 use super::layout::Layout;
-use super::part::seconds;
+use super::part::limit;
 use super::place::Place;
 use super::value::{self, Way};
 use crate::error::of_kind;
@@ -91,7 +90,7 @@ impl Found {
 fn options(mode: u32, timeout: Option<f64>) -> PyResult<Options> {
     let mut options = Options::new();
     options.mode(mode);
-    options.lock_timeout(seconds(timeout)?.unwrap_or(Duration::MAX));
+    options.lock_timeout(limit(timeout)?);
     Ok(options)
 }
 

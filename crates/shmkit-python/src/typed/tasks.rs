@@ -53,13 +53,6 @@ impl Waiting {
         Self(Arc::new(Task { state }))
     }
 
-    pub(super) fn plain(future: impl Future<Output = shmkit::Result<()>> + Send + 'static) -> Self {
-        Self::giving(async {
-            future.await?;
-            Ok(give(|py| Ok(py.None())))
-        })
-    }
-
     /// Waits for a lock.
     pub(super) fn taking<T, F>(
         lock: Live<T>,

@@ -86,6 +86,8 @@ fn elements(
         return Ok(PyBytes::new(py, &bytes).into_any().unbind());
     }
     let list = PyList::empty(py);
+    // Of elements without bytes there may be said to be more than anybody can count.
+    let len = if size == 0 { 0 } else { len };
     for i in 0..len {
         list.append(decode(py, element, &bytes[at(i)..])?)?;
     }
