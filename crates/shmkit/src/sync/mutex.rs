@@ -162,18 +162,14 @@ impl<T> Mutex<T> {
 
     #[inline]
     fn acquired(&self, hold: Hold, grant: Grant) -> Acquired<MutexGuard<'_, T>> {
-        Acquired::of(self.guard(hold, grant.is_in_doubt()), grant)
-    }
-
-    #[inline]
-    fn guard(&self, hold: Hold, in_doubt: bool) -> MutexGuard<'_, T> {
-        MutexGuard {
+        let guard = MutexGuard {
             mutex: self,
             hold,
-            in_doubt,
+            in_doubt: grant.is_in_doubt(),
             panicking: std::thread::panicking(),
             _data: PhantomData,
-        }
+        };
+        Acquired::of(guard, grant)
     }
 
     /// Whether the data are in doubt and nobody has repaired them yet.

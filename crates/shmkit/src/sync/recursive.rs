@@ -178,18 +178,14 @@ impl<T> RecursiveMutex<T> {
 
     #[inline]
     fn acquired(&self, hold: Hold, grant: Grant) -> Acquired<RecursiveMutexGuard<'_, T>> {
-        Acquired::of(self.guard(hold, grant.is_in_doubt()), grant)
-    }
-
-    #[inline]
-    fn guard(&self, hold: Hold, in_doubt: bool) -> RecursiveMutexGuard<'_, T> {
-        RecursiveMutexGuard {
+        let guard = RecursiveMutexGuard {
             mutex: self,
             hold,
-            in_doubt,
+            in_doubt: grant.is_in_doubt(),
             panicking: std::thread::panicking(),
             _of_this_thread: PhantomData,
-        }
+        };
+        Acquired::of(guard, grant)
     }
 
     #[inline]

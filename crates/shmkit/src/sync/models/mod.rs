@@ -1,9 +1,9 @@
 //! What loom checks: the words of the locks, in every interleaving of a few threads that the memory
 //! model allows, and with a death at every step.
 //!
-//! Each thread stands for a process with one thread and a lease of its own. The code is that which
-//! ships; only the atomics, the kernel's part in sleeping (`park`) and the answer to "is it alive?"
-//! (here) are models. Two kinds of models say different things:
+//! Each thread stands for a process with one thread and a lease of its own, unless the model says
+//! otherwise. The code is that which ships; only the atomics, the kernel's part in sleeping (`park`)
+//! and the answer to "is it alive?" (here) are models. Two kinds of models say different things:
 //!
 //! * Without time nothing ends a sleep but a wake-up. So one that is lost is a deadlock, which
 //!   fails.
@@ -11,7 +11,8 @@
 //!   data are right, whoever dies where.
 //!
 //! Bounds: as many threads as each model says, and all their interleavings, unless the model says
-//! how many preemptions. `RUSTFLAGS="--cfg loom" cargo test --package shmkit --lib sync::models`.
+//! how many preemptions.
+//! `RUSTFLAGS="--cfg loom" cargo test --package shmkit --features async --lib sync::models`.
 #![expect(
     unsafe_code,
     reason = "data that a lock protects, as loom watches them"
