@@ -157,6 +157,15 @@ pub(crate) fn inherited(variable: &str) -> PyResult<Parcel> {
     Ok(Parcel::of(parcel))
 }
 
+/// Takes a segment out of another process by the number of its descriptor there, where the system lets
+/// this user look into that process as a debugger does; the descriptor is the caller's to close.
+#[pyfunction]
+#[pyo3(signature = (pid, fd, /))]
+pub(crate) fn from_process(pid: u32, fd: i32) -> PyResult<i32> {
+    let fd = handover::from_process(pid, fd).map_err(Failure::from)?;
+    Ok(fd.into_raw_fd())
+}
+
 /// A name at which one program gives segments to others.
 ///
 /// ``meeting`` is ``"abstract"``, a name in the kernel that everybody in the same network namespace

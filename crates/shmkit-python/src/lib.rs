@@ -5,6 +5,7 @@
 
 mod arguments;
 mod buffer;
+mod directory;
 mod error;
 mod handover;
 mod inspect;
@@ -28,8 +29,11 @@ mod _shmkit {
     #[pymodule_export]
     use super::buffer::Buffer;
     #[pymodule_export]
+    use super::directory::{choose_directory, directory_candidates, examine_directory};
+    #[pymodule_export]
     use super::handover::{
-        Parcel, Published, Rendezvous, Server, fetch, inherited, publish, receive, send,
+        Parcel, Published, Rendezvous, Server, fetch, from_process, inherited, publish, receive,
+        send,
     };
     #[pymodule_export]
     use super::inspect::{

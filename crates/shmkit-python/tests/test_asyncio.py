@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import pytest
 
@@ -102,6 +104,27 @@ def test_a_task_learns_of_an_owners_death(key: str) -> None:
             held = await waiter
             assert held.owner_died
             held.release()
+
+    run(main())
+
+
+def test_any_wait_can_be_awaited_and_cancelled(key: str) -> None:
+    async def main() -> None:
+        with shmkit.SharedMemory.create(key, 64, capacity=4096) as segment:
+            growth = asyncio.ensure_future(shmkit.to_thread(segment.wait_for_growth, 64))
+            await asyncio.sleep(0.01)
+            segment.grow(128)
+            assert await growth == 128
+            removal = asyncio.ensure_future(shmkit.to_thread(shmkit.wait_for, key, "removed"))
+            await asyncio.sleep(0.01)
+            removal.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await removal
+            # Its thread lets go of the segment soon.
+            deadline = time.monotonic() + LONG
+            while any(thread.name == "shmkit-wait" for thread in threading.enumerate()):
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.001)
 
     run(main())
 

@@ -10,7 +10,7 @@ import numpy
 import pytest
 
 import shmkit
-from shmkit import Sealed, SharedMemory
+from shmkit import Sealed, SharedMemory, directory
 
 
 def test_a_file_is_kept_and_found_again(tmp_path: Path) -> None:
@@ -54,6 +54,16 @@ def test_a_file_that_is_cut_is_an_error_for_checked_copies(tmp_path: Path) -> No
             segment.write_at(50_000, b"x", checked=True)
         with pytest.raises(shmkit.TruncatedError):
             segment.read_into(50_000, bytearray(1), checked=True)
+
+
+def test_directories_are_told_apart(tmp_path: Path) -> None:
+    memory = directory.examine("/dev/shm", 4096)
+    assert (memory.medium, memory.objection) == ("memory", None) and memory.available > 4096
+    assert directory.choose(4096) in [it.path for it in directory.candidates()]
+    missing = directory.examine(tmp_path / "missing")
+    assert missing.medium is None and missing.objection
+    with pytest.raises(shmkit.UnsupportedError, match="no directory will do"):
+        directory.choose(1 << 62)
 
 
 def test_a_memfd_is_found_by_its_descriptor() -> None:

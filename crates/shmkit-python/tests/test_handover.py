@@ -97,6 +97,23 @@ def test_only_those_children_inherit_it() -> None:
             os.fstat(fd)
 
 
+def test_a_descriptor_is_taken_out_of_a_process() -> None:
+    script = """
+    segment = shmkit.SharedMemory.memfd_from("taken", b"hello")
+    say(segment.to_fd())
+    park()
+    """
+    with child(script) as owner:
+        fd = handover.from_process(owner.pid, int(owner.line()))
+        try:
+            with SharedMemory.attach_fd(fd) as segment:
+                assert segment.read_at() == b"hello"
+        finally:
+            os.close(fd)
+        with pytest.raises(shmkit.Error):
+            handover.from_process(owner.pid, 1 << 20)
+
+
 def test_two_programs_meet_by_a_name(key: str) -> None:
     script = """
     from shmkit import handover

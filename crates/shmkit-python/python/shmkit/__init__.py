@@ -32,8 +32,9 @@ from ._errors import (
 from ._shmkit import Buffer, Held, Key, Sealed, SharedMemory
 
 if TYPE_CHECKING:
-    from . import handover, inspect
+    from . import directory, handover, inspect
     from ._array import HeldArray, SharedArray
+    from ._asyncio import to_thread
     from ._typed import (
         Array,
         ArrayString,
@@ -118,6 +119,7 @@ __all__ = [
     "UnsupportedError",
     "Value",
     "WouldBlockError",
+    "directory",
     "f32",
     "f64",
     "handover",
@@ -128,6 +130,7 @@ __all__ = [
     "inspect",
     "open_typed",
     "reap",
+    "to_thread",
     "u16",
     "u32",
     "u64",
@@ -136,21 +139,27 @@ __all__ = [
 ]
 
 
+# Where that is which not every program needs, unless it is in `_typed`.
+_HOMES = {
+    "HeldArray": "_array",
+    "SharedArray": "_array",
+    "reap": "inspect",
+    "to_thread": "_asyncio",
+    "wait_for": "inspect",
+}
+
+
 def __getattr__(name: str) -> object:
-    """What not every program needs is imported when it is asked for."""
+    """Imports what not every program needs when it is asked for."""
     from importlib import import_module
 
-    if name in ("handover", "inspect"):
+    if name in ("directory", "handover", "inspect"):
         return import_module(f".{name}", __name__)
-    if name in ("HeldArray", "SharedArray"):
-        return getattr(import_module("._array", __name__), name)
-    if name in ("reap", "wait_for"):
-        return getattr(import_module(".inspect", __name__), name)
-    if name in __all__:
-        found = getattr(import_module("._typed", __name__), name)
-        globals()[name] = found
-        return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module("." + _HOMES.get(name, "_typed"), __name__), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

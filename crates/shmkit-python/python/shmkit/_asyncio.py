@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ._shmkit import Cancellation, Held
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 async def in_thread(wait: Callable[[], T], give_back: Callable[[T], object]) -> T:
@@ -53,6 +54,18 @@ async def in_thread(wait: Callable[[], T], give_back: Callable[[T], object]) -> 
             # It came in the same turn of the loop in which the task was cancelled.
             give_back(came.result())
         raise
+
+
+async def to_thread(wait: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Waits in a thread, as ``asyncio.to_thread`` does, but ends soon after the task is cancelled::
+
+        size = await shmkit.to_thread(segment.wait_for_growth, 4096)
+
+    It is for functions that wait by means of this package, and take nothing: a lock that came too late
+    for a task that was cancelled would be given back only when it is collected. For that of a segment
+    there is ``SharedMemory.lock_async``.
+    """
+    return await in_thread(lambda: wait(*args, **kwargs), lambda _: None)
 
 
 class Acquiring:

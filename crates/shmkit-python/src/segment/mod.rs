@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 use shmkit::{Access, Detached, InUse, Lifetime, Origin};
 
+pub(crate) use self::extent::medium;
 pub(crate) use self::lock::Held;
 use crate::arguments::{Bytes, one_of};
 use crate::buffer::{Region, Use, Uses};
