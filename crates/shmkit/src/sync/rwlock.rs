@@ -188,7 +188,8 @@ impl<T, const LINES: usize> RwLock<T, LINES> {
         }
     }
 
-    #[inline]
+    /// Always in line: else the guard would go through memory.
+    #[inline(always)]
     fn take_to_read(&self, wait: Wait) -> Result<Acquired<RwLockReadGuard<'_, T, LINES>>> {
         let (hold, seat, grant) = match self.read_at_once() {
             Some((hold, seat)) => (hold, seat, Grant::Clean),
