@@ -11,6 +11,7 @@ pub(crate) struct Backoff {
     /// None that clocks could tell.
     deadline: Option<Instant>,
     turn: u32,
+    least: u32,
 }
 
 /// Each step is microseconds of work for whoever is in the way.
@@ -21,13 +22,26 @@ const LONGEST: Duration = Duration::from_millis(5);
 impl Backoff {
     pub(crate) fn new(patience: Duration) -> Self {
         let deadline = Instant::now().checked_add(patience);
-        Self { deadline, turn: 0 }
+        Self {
+            deadline,
+            turn: 0,
+            least: 0,
+        }
+    }
+
+    /// Tries so often at least: a busy machine may need all the patience for a turn or two, and
+    /// then time says nothing.
+    pub(crate) fn at_least(self, turns: u32) -> Self {
+        Self {
+            least: turns,
+            ..self
+        }
     }
 
     /// Waits a moment; `false` if the patience is over.
     pub(crate) fn again(&mut self) -> bool {
         let is_over = self.deadline.is_some_and(|end| Instant::now() >= end);
-        if is_over || interrupt::is_wanted() {
+        if (is_over && self.turn >= self.least) || interrupt::is_wanted() {
             return false;
         }
         match self.turn.checked_sub(YIELDS) {

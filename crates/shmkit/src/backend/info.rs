@@ -436,13 +436,16 @@ impl Outcome {
     }
 }
 
+/// The hexadecimal digits at the end of Qt's legacy names.
+#[cfg(unix)]
+const HASH: usize = 40;
+
 /// The name that Qt's legacy rule made `native` from, if it can be told: the rule keeps the letters
 /// of the name and adds a hash of all of it, so that a name of nothing but letters is there in full.
 #[cfg(unix)]
 pub(crate) fn with_legacy_key(native: &str, key_type: KeyType) -> NativeIpcKey {
     use crate::key::{KeyRules, Platform, Role};
 
-    const HASH: usize = 40;
     let (directory, file_name) = native.rsplit_once('/').unwrap_or_default();
     let letters = file_name
         .strip_prefix("qipc_sharedmemory_")
@@ -461,13 +464,8 @@ pub(crate) fn with_legacy_key(native: &str, key_type: KeyType) -> NativeIpcKey {
 /// known: the names of both differ in what they begin with, and in nothing else.
 #[cfg(unix)]
 pub(crate) fn lock_of(segment: &NativeIpcKey) -> NativeIpcKey {
-    let native = segment.native_key();
-    let (directory, file_name) = native.rsplit_once('/').unwrap_or_default();
-    match file_name.strip_prefix("qipc_sharedmemory_") {
-        Some(rest) if segment.legacy_key().is_none() => NativeIpcKey::new(
-            format!("{directory}/qipc_systemsem_{rest}"),
-            segment.key_type(),
-        ),
+    match renamed(segment, "qipc_sharedmemory_", "qipc_systemsem_") {
+        Some(lock) if segment.legacy_key().is_none() => lock,
         _ => super::semaphore_key(segment),
     }
 }
@@ -475,15 +473,19 @@ pub(crate) fn lock_of(segment: &NativeIpcKey) -> NativeIpcKey {
 /// The segment that a lock of this key belongs to, if there is one: [`lock_of`] backwards.
 #[cfg(unix)]
 pub(crate) fn segment_of(lock: &NativeIpcKey) -> NativeIpcKey {
-    let native = lock.native_key();
-    let (directory, file_name) = native.rsplit_once('/').unwrap_or_default();
-    match file_name.strip_prefix("qipc_systemsem_") {
-        Some(rest) => NativeIpcKey::new(
-            format!("{directory}/qipc_sharedmemory_{rest}"),
-            lock.key_type(),
-        ),
-        None => lock.clone(),
-    }
+    renamed(lock, "qipc_systemsem_", "qipc_sharedmemory_").unwrap_or_else(|| lock.clone())
+}
+
+/// The key with another beginning, if its name is one that Qt's legacy rule makes: the beginning,
+/// letters and a hash. What only begins so is a name as any other.
+#[cfg(unix)]
+fn renamed(key: &NativeIpcKey, from: &str, to: &str) -> Option<NativeIpcKey> {
+    let (directory, file_name) = key.native_key().rsplit_once('/')?;
+    let rest = file_name.strip_prefix(from)?;
+    let (letters, hash) = rest.split_at_checked(rest.len().checked_sub(HASH)?)?;
+    let is_legacy = letters.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_legacy.then(|| NativeIpcKey::new(format!("{directory}/{to}{rest}"), key.key_type()))
 }
 
 #[cfg(all(test, unix))]
@@ -502,9 +504,19 @@ mod tests {
             assert_eq!(lock.native_key(), rules.semaphore_key(&key).native_key());
             assert_eq!(segment_of(&lock), nameless);
         }
-        let plain = NativeIpcKey::new("/cam0", KeyType::PosixRealtime);
-        assert_eq!(lock_of(&plain), plain);
-        assert_eq!(segment_of(&plain), plain);
+        let hash = "0a".repeat(HASH / 2);
+        for plain in [
+            "/cam0",
+            "/qipc_sharedmemory_cam0",
+            "/qipc_systemsem_cam0",
+            &format!("/qipc_sharedmemory_cam{hash}-1"),
+            &format!("/qipc_systemsem_cam1{hash}"),
+            &format!("/qipc_systemsem_é{}", &hash[1..]),
+        ] {
+            let plain = NativeIpcKey::new(plain, KeyType::PosixRealtime);
+            assert_eq!(lock_of(&plain), plain);
+            assert_eq!(segment_of(&plain), plain);
+        }
     }
 
     #[test]

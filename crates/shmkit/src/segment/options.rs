@@ -14,6 +14,7 @@ use crate::mapping::Access;
 /// How [`create_or_attach`](Options::create_or_attach) may spend running after a name that others
 /// make and remove all the time.
 const PATIENCE: Duration = Duration::from_secs(5);
+const TURNS: u32 = 20;
 
 /// How a segment is made and attached to: setters, then a verb.
 ///
@@ -285,7 +286,7 @@ impl Options {
             orphans: Orphans::Remove,
             ..spec.clone()
         };
-        let mut backoff = Backoff::new(PATIENCE);
+        let mut backoff = Backoff::new(PATIENCE).at_least(TURNS);
         let mut removed_orphan = false;
         loop {
             match backend::attach(&target, &spec, op) {

@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use shmkit::key::{KeyType, NativeIpcKey};
+use shmkit::key::{KeyRules, KeyType, NativeIpcKey, Role};
+use shmkit::qt::{AccessMode, QSystemSemaphore};
 use shmkit::reaper::{LeftoverKind, Outcome, Reaper, Report};
 use shmkit::{ErrorKind, Lifetime, SharedMemory};
 use shmkit_testkit::{Child, Cleanup, Scratch, spawn, unique_name};
@@ -225,6 +226,33 @@ fn key_files_of_nothing_go() {
     let report = reaper.reap().unwrap();
     assert_eq!(kinds(&report), [(LeftoverKind::KeyFile, "removed")]);
     assert!(!path.exists());
+}
+
+/// A name may begin like Qt's legacy ones and be another: then segment and lock have one key file.
+#[test]
+fn an_orphan_stays_as_long_as_somebody_has_its_lock() {
+    let name = unique_name();
+    let legacy = KeyRules::of_this_process().legacy_key(Role::Segment, &name, KeyType::SYSTEM_V);
+    let folder = std::env::temp_dir();
+    for path in [
+        folder.join(&name),
+        folder.join(format!("qipc_sharedmemory_{name}")),
+        legacy.native_key().into(),
+    ] {
+        let cleanup = Cleanup::default().and_system_v(&path, b'Q');
+        let key = NativeIpcKey::new(path.to_str().unwrap(), KeyType::SYSTEM_V);
+        let key = TestKey::of(key, cleanup);
+        holder(&key).kill();
+        let lock = QSystemSemaphore::with_native_key(&key.key.clone().into(), 1, AccessMode::Open);
+        assert!(lock.acquire(), "{}", lock.error_string());
+        let report = reaper_of(&key).reap().unwrap();
+        assert_eq!(kinds(&report), [], "{report:?}");
+        assert!(lock.release(1), "{}", lock.error_string());
+        let report = reaper_of(&key).reap().unwrap();
+        assert_eq!(kinds(&report), [(LeftoverKind::Segment, "removed")]);
+        drop(lock);
+        assert_eq!(key.traces(), Vec::<String>::new());
+    }
 }
 
 #[test]

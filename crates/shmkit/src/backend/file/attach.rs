@@ -8,14 +8,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use super::explain::{Squatted, explain};
-use super::last::{Outcome, be_present, is_alone, join, unlink_if_last};
+use super::last::{
+    Outcome, be_present, come, have_come, is_alone, is_first, unlink_if_last, unlink_if_same,
+};
 use super::seal::demand;
-use super::segment::{Segment, is_counted, lifetime_of, shape};
+use super::segment::{Segment, Shape, is_counted, lifetime_of, shape};
 use crate::backend::{Lifetime, Origin, Orphans, Owners, Spec};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::mapping::Access;
 use crate::sys::file::{self, Kind, Status};
 use crate::sys::fork::{self, User};
+use crate::sys::lease;
 
 /// How long a name without contents is given to get some. Qt sets the size a few microseconds
 /// after it made the name; one that died in between never does.
@@ -63,8 +66,38 @@ fn try_attach(path: &Path, spec: &Spec) -> io::Result<Option<Segment>> {
     check(&status, spec.trust)?;
     let (shape, size) = shape(spec, &fd, &status, spec.access)?;
     let lifetime = lifetime_of(&status);
-    // A kept segment waits for users; only an ephemeral one without any is an orphan.
-    let origin = match (lifetime, spec.orphans) {
+    let entry = match lease::are_granted() {
+        true => enter(fd, &status, path, spec, shape)?,
+        false => enter_without_leases(fd, &status, path, spec, shape)?,
+    };
+    let Some((user, origin)) = entry else {
+        return Ok(None);
+    };
+    Ok(Some(Segment {
+        user,
+        path: Some(path.to_owned()),
+        id: status.id,
+        size: AtomicUsize::new(size),
+        mode: status.mode & 0o777,
+        lifetime,
+        origin,
+        shape,
+        warning: None,
+        is_named_for_good: AtomicBool::new(true),
+        resizing: Mutex::default(),
+    }))
+}
+
+/// A kept segment waits for users; only an ephemeral one without any is an orphan. `None` if it was
+/// one, and is removed. A lease sees the description of one who comes.
+fn enter(
+    fd: OwnedFd,
+    status: &Status,
+    path: &Path,
+    spec: &Spec,
+    shape: Shape,
+) -> io::Result<Option<(User, Origin)>> {
+    let origin = match (lifetime_of(status), spec.orphans) {
         (Lifetime::Kept, _) => Origin::Attached,
         (Lifetime::Ephemeral, Orphans::Remove) => {
             match unlink_if_last(fd.as_fd(), path, status.id)? {
@@ -79,22 +112,38 @@ fn try_attach(path: &Path, spec: &Spec) -> io::Result<Option<Segment>> {
         (Lifetime::Ephemeral, Orphans::Adopt) => Origin::Attached,
     };
     let user = User::map(fd, shape.window)?;
-    if !join(user.as_fd())? {
+    be_present(user.as_fd())?;
+    Ok(Some((user, origin)))
+}
+
+/// The same where nothing but charge keeps the one who comes from being overlooked.
+#[cold]
+fn enter_without_leases(
+    fd: OwnedFd,
+    status: &Status,
+    path: &Path,
+    spec: &Spec,
+    shape: Shape,
+) -> io::Result<Option<(User, Origin)>> {
+    come(fd.as_fd())?;
+    if file::status(&fd)?.links == 0 {
         return Err(io::ErrorKind::NotFound.into());
     }
-    Ok(Some(Segment {
-        user,
-        path: Some(path.to_owned()),
-        id: status.id,
-        size: AtomicUsize::new(size),
-        mode: status.mode & 0o777,
-        lifetime,
-        origin,
-        shape,
-        warning: None,
-        is_named_for_good: AtomicBool::new(true),
-        resizing: Mutex::default(),
-    }))
+    let is_orphan = status.is_ephemeral() && is_first(fd.as_fd(), status.id)?;
+    if is_orphan && spec.orphans == Orphans::Remove {
+        return match unlink_if_same(path, status.id)? {
+            Outcome::Removed => Ok(None),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        };
+    }
+    let user = User::map(fd, shape.window)?;
+    be_present(user.as_fd())?;
+    have_come(user.as_fd())?;
+    let origin = match is_orphan {
+        true => Origin::Adopted,
+        false => Origin::Attached,
+    };
+    Ok(Some((user, origin)))
 }
 
 pub(super) fn check(status: &Status, trust: Owners) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use super::explain::{explain, explain_size};
-use super::last::be_present;
+use super::last::{CHARGE_PATIENCE, be_present};
 use super::reclaim::{Reclaim, reclaim, taken};
 use super::segment::{Segment, Shape, is_counted, shape};
 use crate::backend::backoff::Backoff;
@@ -19,9 +19,16 @@ use crate::mapping::Access;
 use crate::sys::attachment;
 use crate::sys::file::{self, EPHEMERAL, Newborn, Room, Status, Unnamed};
 use crate::sys::fork::{self, User};
+use crate::sys::lease;
 
-/// How long a name may change under us before we say so. Each time somebody else got on.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a name may change under us before we say so. Each time somebody else got on, or looks
+/// whether it may remove the name, which takes its time where there are no leases.
+fn patience() -> Duration {
+    match lease::are_granted() {
+        true => Duration::from_secs(2),
+        false => CHARGE_PATIENCE,
+    }
+}
 
 /// Makes a file; an orphan of the name is removed first. `before` runs each time before the name
 /// is given.
@@ -90,7 +97,7 @@ fn publish(
     before: impl Fn(),
 ) -> Result<Segment> {
     let mut origin = Origin::Created;
-    let mut backoff = Backoff::new(PATIENCE);
+    let mut backoff = Backoff::new(patience());
     loop {
         before();
         match unnamed.publish(born.user.as_fd(), path) {
@@ -109,7 +116,8 @@ fn publish(
 
 fn restless(op: Op) -> Error {
     Error::new(op, ErrorKind::Os).detail(format!(
-        "for {PATIENCE:?} others made and removed the name again and again"
+        "for {:?} others made and removed the name again and again",
+        patience()
     ))
 }
 

@@ -16,6 +16,13 @@
 //!
 //! A descriptor may also live on for a moment in a child between fork and exec, or in a process
 //! that is being killed; asking again is good for that, too.
+//!
+//! Where there are no leases, presence is asked and `/proc` is looked through, which takes
+//! milliseconds, and a busy machine makes them seconds. So charge is what keeps the others out
+//! meanwhile: only who has it removes or attaches. Whoever comes says so first (one more byte),
+//! which keeps all but those who come from looking, then waits for charge, and sees whether the
+//! name is still there and somebody has the file. Those who only ask have it open, too; they
+//! *mark* their descriptions (another byte), lest they take one another for users.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -27,7 +34,7 @@ use crate::backend::backoff::Backoff;
 use crate::interrupt;
 use crate::sys::file::{self, FileId};
 use crate::sys::lease::{self, Hold, Users};
-use crate::sys::process;
+use crate::sys::process::{self, Holder};
 
 /// The presence of those that are attached to a segment.
 const PRESENCE: u64 = 1 << 32;
@@ -35,14 +42,27 @@ const PRESENCE: u64 = 1 << 32;
 /// Held while the size of a segment is changed.
 const RESIZE: u64 = PRESENCE - 1;
 
+/// Shared by those that have the file open to ask who uses it.
+const ASKING: u64 = PRESENCE - 16;
+
 /// The presence of those that lock a semaphore: one byte each, from here on. See `posix/slot.rs`.
 pub(in crate::backend) const SLOTS: u64 = PRESENCE + 1;
 
 const PRESENCES: u64 = 1 << 16;
 
+/// Shared by those that are about to attach.
+const COMING: u64 = PRESENCE + PRESENCES;
+
 /// How long somebody who is on the way out or in may need. It passes in vain only where a program
 /// that does not know shmkit stays attached.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How often at least it is asked whether somebody who is on the way out has gone, however long an
+/// answer takes.
+const ANSWERS: u32 = 3;
+
+/// How long those who look through `/proc` may need, one after the other.
+pub(super) const CHARGE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long somebody who changes the size may need: it takes as long as reserving memory does.
 const RESIZE_PATIENCE: Duration = Duration::from_secs(60);
@@ -62,41 +82,65 @@ pub(in crate::backend) fn be_present(fd: BorrowedFd<'_>) -> io::Result<()> {
     lease::try_lock(fd, Hold::Shared, PRESENCE, 1).map(drop)
 }
 
-/// The same for a file that others may be about to remove; `false` if they have. A lease sees the
-/// description of one who comes; where there are none, charge keeps the two apart.
-pub(in crate::backend) fn join(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    if lease::are_granted() {
-        be_present(fd)?;
-        return Ok(true);
-    }
-    // Those who leave have charge most of the time while they wait to be alone, which they are not
-    // before we are through: a sleep would miss the moments in between.
-    let deadline = Instant::now() + PATIENCE * 40;
-    while !file::try_claim(fd)? {
-        if Instant::now() >= deadline {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        thread::yield_now();
-    }
-    be_present(fd)?;
-    let is_named = file::status(fd)?.links > 0;
+/// Where there are no leases: says that `fd` stands for somebody who comes, and takes charge.
+/// Those who leave or look meanwhile see that, and rely on it.
+pub(in crate::backend) fn come(fd: BorrowedFd<'_>) -> io::Result<()> {
+    only_ask(fd)?;
+    lease::try_lock(fd, Hold::Shared, COMING, 1)?;
+    take_charge(fd)
+}
+
+/// Ends what [`come`] began: whoever stays is present or has a mapping by now.
+pub(in crate::backend) fn have_come(fd: BorrowedFd<'_>) -> io::Result<()> {
     file::unclaim(fd)?;
-    Ok(is_named)
+    lease::unlock(fd, COMING, 1)
+}
+
+/// Whether one who has charge is the only one. Others may be coming.
+pub(in crate::backend) fn is_first(fd: BorrowedFd<'_>, id: FileId) -> io::Result<bool> {
+    Ok(!lease::is_locked(fd, PRESENCE, PRESENCES)? && is_only_holder(fd, id)?)
+}
+
+/// Waits for charge.
+pub(in crate::backend) fn take_charge(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut backoff = Backoff::new(CHARGE_PATIENCE);
+    while !file::try_claim(fd)? {
+        if !backoff.again() {
+            return Err(interrupt::over_for_system());
+        }
+    }
+    Ok(())
 }
 
 /// Says that `fd` no longer stands for anybody: explicitly, since a child that has not reached
 /// its exec yet may keep the description for a moment.
 pub(in crate::backend) fn be_gone(fd: BorrowedFd<'_>) -> io::Result<()> {
+    if !lease::are_granted() {
+        only_ask(fd)?;
+    }
     lease::unlock(fd, PRESENCE, PRESENCES)
 }
 
+/// Says that `fd` is none of those that count, unless it is mapped.
+fn only_ask(fd: BorrowedFd<'_>) -> io::Result<()> {
+    if lease::ONLY_OURS_COUNT {
+        return Ok(());
+    }
+    lease::try_lock(fd, Hold::Shared, ASKING, 1).map(drop)
+}
+
 pub(in crate::backend) fn is_anybody_present(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    lease::is_locked(fd, PRESENCE, PRESENCES)
+    lease::is_locked(fd, PRESENCE, PRESENCES + 1)
 }
 
 /// Whether nobody but the one who asks uses the file of `fd`, which has no mapping.
 pub(in crate::backend) fn is_alone(fd: BorrowedFd<'_>, id: FileId) -> io::Result<bool> {
-    Ok(while_alone(fd, id, || Ok(()))?.is_some())
+    // Without charge: whoever finds that taken relies on a removal.
+    Ok(match lease::users(fd)? {
+        Users::OnlyMe(_) => true,
+        Users::Others => false,
+        Users::Unknown => !is_anybody_present(fd)? && is_only_holder(fd, id)?,
+    })
 }
 
 /// Removes `path` if it leads to `fd`'s file and nobody else has that open. Until it is done an
@@ -107,7 +151,7 @@ pub(in crate::backend) fn unlink_if_last(
     id: FileId,
 ) -> io::Result<Outcome> {
     let path = path.as_ref();
-    let mut deadline = None;
+    let (mut deadline, mut answers) = (None, 0);
     loop {
         if let Some(outcome) = try_unlink(fd, path, id)? {
             return Ok(outcome);
@@ -123,10 +167,12 @@ pub(in crate::backend) fn unlink_if_last(
             if let Some(outcome) = try_unlink(fd, path, id)? {
                 return Ok(outcome);
             }
-            if Instant::now() >= deadline {
-                // The asker may stay attached, and must not keep charge.
+            answers += 1;
+            if answers >= ANSWERS && Instant::now() >= deadline {
+                // The asker may stay attached, and must not keep charge. Whoever left since the
+                // last answer found it taken, and relied on us.
                 file::unclaim(fd)?;
-                return Ok(Outcome::InUse);
+                return Ok(try_unlink(fd, path, id)?.unwrap_or(Outcome::InUse));
             }
             thread::yield_now();
         }
@@ -159,7 +205,7 @@ fn while_found_alone<R>(
     if is_anybody_present(fd)? || !file::try_claim(fd)? {
         return Ok(None);
     }
-    let done = match is_only_holder(id)? {
+    let done = match is_only_holder(fd, id)? {
         true => then().map(Some),
         false => Ok(None),
     };
@@ -220,7 +266,7 @@ fn try_unlink(fd: BorrowedFd<'_>, path: &Path, id: FileId) -> io::Result<Option<
     while_alone(fd, id, || unlink_if_same(path, id))
 }
 
-fn unlink_if_same(path: &Path, id: FileId) -> io::Result<Outcome> {
+pub(in crate::backend) fn unlink_if_same(path: &Path, id: FileId) -> io::Result<Outcome> {
     match file::status_of_name(path) {
         Ok(status) if status.id == id => match file::unlink(path) {
             Ok(()) => Ok(Outcome::Removed),
@@ -231,17 +277,138 @@ fn unlink_if_same(path: &Path, id: FileId) -> io::Result<Outcome> {
     }
 }
 
-/// Whether this process alone has the file, and nowhere mapped. Its descriptors are those of
-/// threads that ask the same question: whoever is attached would be present, or have a mapping.
-fn is_only_holder(id: FileId) -> io::Result<bool> {
+/// Whether nobody has the file mapped, and nobody has it open but to ask the same question.
+fn is_only_holder(fd: BorrowedFd<'_>, id: FileId) -> io::Result<bool> {
     if lease::ONLY_OURS_COUNT {
         return Ok(true);
     }
+    only_ask(fd)?;
     let holders = process::holders_of(id)?;
-    let me = std::process::id();
-    let mut others = holders
-        .found
-        .iter()
-        .filter(|holder| holder.pid != me || holder.mappings > 0);
-    Ok(holders.complete && others.next().is_none())
+    Ok(holders.complete && holders.found.iter().all(only_asks))
+}
+
+/// A child between fork and exec shows its parent's marks.
+fn only_asks(holder: &Holder) -> bool {
+    let marks = holder.locks.iter().filter(|&&start| start == ASKING);
+    let is_me = holder.pid == std::process::id();
+    holder.mappings == 0 && (is_me || holder.descriptors <= marks.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::{AsFd as _, OwnedFd};
+    use std::path::PathBuf;
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+    use crate::mapping::Access;
+
+    /// A file, removed when this is dropped.
+    struct Named(PathBuf);
+
+    impl Named {
+        fn new(name: &str) -> Self {
+            let this = Self(
+                Path::new(file::MEMORY_DIRECTORY)
+                    .join(format!("shmkit-last-{name}-{}", std::process::id())),
+            );
+            File::create(&this.0).unwrap();
+            this
+        }
+
+        fn open(&self) -> OwnedFd {
+            file::open(&self.0, Access::ReadWrite).unwrap()
+        }
+    }
+
+    impl Drop for Named {
+        fn drop(&mut self) {
+            _ = file::unlink(&self.0);
+        }
+    }
+
+    /// Ends with the test.
+    struct Sleeper(Child);
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            _ = self.0.kill();
+            _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn whoever_comes_is_seen_and_waits_for_charge() {
+        let named = Named::new("charge");
+        let charged = named.open();
+        only_ask(charged.as_fd()).unwrap();
+        let sees_all = process::holders_of(file::status(&charged).unwrap().id);
+        let sees_all = sees_all.unwrap().complete;
+        for removes in [false, true] {
+            assert!(file::try_claim(charged.as_fd()).unwrap());
+            let joins = thread::scope(|scope| {
+                let joins = scope.spawn(|| {
+                    let fd = named.open();
+                    let id = file::status(&fd).unwrap().id;
+                    come(fd.as_fd()).unwrap();
+                    assert!(is_first(fd.as_fd(), id).unwrap() || !sees_all);
+                    have_come(fd.as_fd()).unwrap();
+                    file::status(&fd).unwrap().links
+                });
+                // So nobody begins to look for others any more.
+                while !is_anybody_present(charged.as_fd()).unwrap() {
+                    thread::yield_now();
+                }
+                assert!(!joins.is_finished());
+                if removes {
+                    file::unlink(&named.0).unwrap();
+                }
+                file::unclaim(charged.as_fd()).unwrap();
+                joins.join().unwrap()
+            });
+            assert_eq!(joins, u64::from(!removes));
+        }
+    }
+
+    #[test]
+    fn those_who_ask_do_not_take_one_another_for_users() {
+        let named = Named::new("asking");
+        let fd = named.open();
+        let id = file::status(&fd).unwrap().id;
+        let elsewhere = named.open();
+        let mark = elsewhere.try_clone().unwrap();
+        let other = Sleeper(
+            Command::new("sleep")
+                .arg("1000")
+                .stdin(Stdio::from(elsewhere))
+                .spawn()
+                .unwrap(),
+        );
+        let look = || {
+            let found = process::holders_of(id).unwrap().found;
+            let other = found.iter().find(|holder| holder.pid == other.0.id());
+            only_asks(other.expect("it has the file open"))
+        };
+        let before = look();
+        only_ask(mark.as_fd()).unwrap();
+        let marked = look();
+        assert!(!before, "it may be a user that does not know shmkit");
+        assert!(marked);
+    }
+
+    #[test]
+    fn a_look_takes_no_charge() {
+        let named = Named::new("look");
+        let (fd, charged) = (named.open(), named.open());
+        let id = file::status(&fd).unwrap().id;
+        assert!(file::try_claim(charged.as_fd()).unwrap());
+        only_ask(charged.as_fd()).unwrap();
+        // Leases are not granted while `charged` is open.
+        let sees_all = process::holders_of(id).unwrap().complete;
+        assert_eq!(
+            is_alone(fd.as_fd(), id).unwrap(),
+            sees_all && !lease::are_granted()
+        );
+    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::attach::{check, is_unborn};
 use super::explain::{Squatted, explain};
-use super::last::{Outcome, unlink_if_last};
+use super::last::{Outcome, take_charge, unlink_if_last};
 use crate::backend::{InUse, Owners};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::mapping::Access;
@@ -114,7 +114,8 @@ fn unlink_by_name(path: &Path, in_use: InUse) -> io::Result<bool> {
         (Outcome::LeftToOthers, _) => return Err(io::ErrorKind::NotFound.into()),
         (Outcome::InUse, InUse::RemoveAnyway) => {}
     }
-    if !file::try_claim(fd.as_fd())? || file::status_of_name(path)?.id != status.id {
+    take_charge(fd.as_fd())?;
+    if file::status_of_name(path)?.id != status.id {
         return Err(io::ErrorKind::NotFound.into());
     }
     file::unlink(path).map(|()| true)

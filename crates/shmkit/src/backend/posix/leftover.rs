@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::name::{segment_path, semaphore_path};
 use super::survey::SEMAPHORE_PREFIX;
 use crate::backend::file::last::{self, is_alone, unlink_if_last};
-use crate::backend::info::{lock_of, with_legacy_key};
+use crate::backend::info::{self, lock_of, with_legacy_key};
 use crate::backend::leftover::{Act, Leftover, LeftoverKind, Outcome, Search, leftover};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
@@ -190,10 +190,8 @@ fn segment_of(semaphore: &OsStr) -> OsString {
     else {
         return semaphore.to_owned();
     };
-    match name.strip_prefix("qipc_systemsem_") {
-        Some(rest) => format!("qipc_sharedmemory_{rest}").into(),
-        None => name.into(),
-    }
+    let lock = NativeIpcKey::new(format!("/{name}"), KeyType::PosixRealtime);
+    info::segment_of(&lock).native_key()[1..].into()
 }
 
 fn starts_with(name: &OsStr, prefix: &str) -> bool {

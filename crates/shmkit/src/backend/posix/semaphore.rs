@@ -348,7 +348,7 @@ pub(super) struct Sight {
 /// Looks at the semaphore of a path; one that does not exist is not made.
 pub(super) fn look(path: &str) -> io::Result<Sight> {
     let _steady = fork::steady();
-    let mapped = Mapped::open(path, Owners::Anyone)?;
+    let mapped = Mapped::see(path, Owners::Anyone)?;
     let mut users = process::holders_of(mapped.id)?.found;
     let me = std::process::id();
     if let Some(this) = users.iter_mut().find(|user| user.pid == me) {
@@ -381,18 +381,31 @@ impl Drop for Mapped {
 
 impl Mapped {
     fn open(path: &str, trust: Owners) -> io::Result<Self> {
+        let this = Self::see(path, trust)?;
+        if !lease::are_granted() {
+            let fd = this.user.as_fd();
+            last::come(fd)?;
+            if file::status(fd)?.links == 0 {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            // Where the kernel does not count those who have it open, they say so themselves.
+            if lease::ONLY_OURS_COUNT {
+                last::be_present(fd)?;
+            }
+            last::have_come(fd)?;
+        }
+        Ok(this)
+    }
+
+    /// For a look, which does not keep others from removing it.
+    fn see(path: &str, trust: Owners) -> io::Result<Self> {
         let fd = file::open(path, Access::ReadWrite)?;
         let status = file::status(&fd)?;
         if status.links == 0 {
             return Err(io::ErrorKind::NotFound.into());
         }
         check(&status, trust)?;
-        let mapped = Self::new(fd, status.id)?;
-        // Where the kernel does not count those who have it open, they say so themselves.
-        match !lease::ONLY_OURS_COUNT || last::join(mapped.user.as_fd())? {
-            true => Ok(mapped),
-            false => Err(io::ErrorKind::NotFound.into()),
-        }
+        Self::new(fd, status.id)
     }
 
     fn new(fd: OwnedFd, id: FileId) -> io::Result<Self> {

@@ -61,20 +61,22 @@ impl KeyFile {
         })
     }
 
-    /// Finds the key file, or makes it; says whether it did.
-    pub(super) fn find_or_make(path: &str, project: u8) -> io::Result<(Self, bool)> {
+    /// Finds the key file, or makes it; says whether it did. Pinned for whoever makes something of
+    /// its IPC key: were the file removed meanwhile, that might else be another file's by then. A
+    /// process without descriptors goes without.
+    pub(super) fn find_or_make(path: &str, project: u8) -> io::Result<(Self, Option<Pin>, bool)> {
+        let mut made = false;
         loop {
+            let pin = file::pin_target(path).ok();
+            let pinned = pin.as_ref().and_then(|pin| file::status(pin).ok());
             match Self::find(path, project) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                found => return Ok((found?, false)),
+                // Replaced between two looks.
+                Ok(found) if pinned.is_some_and(|pinned| pinned.id != found.id) => continue,
+                found => return Ok((found?, pin, made)),
             }
-            if file::make_file(path, MODE | EPHEMERAL)? {
-                match Self::find(path, project) {
-                    // Nothing was made of it yet, so that a reaper took it for a leftover.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    found => return Ok((found?, true)),
-                }
-            }
+            // Nothing is made of it yet, so a reaper may take it for a leftover.
+            made = file::make_file(path, MODE | EPHEMERAL)?;
         }
     }
 

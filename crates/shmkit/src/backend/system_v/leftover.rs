@@ -84,7 +84,7 @@ fn remove(key: &NativeIpcKey, most: Lifetime) -> Result<bool> {
     if system_v::find_segment(file.ipc_key).is_err() {
         return Ok(false);
     }
-    let semaphore = Semaphore::open(&lock_of(key), 1, 0o600, Owners::Anyone, op)?;
+    let semaphore = Semaphore::open(&lock_in_use(key, &file), 1, 0o600, Owners::Anyone, op)?;
     let Some(taken) = semaphore.lock_within(PATIENCE).map_err(at_path)? else {
         return Ok(false);
     };
@@ -102,6 +102,15 @@ fn remove(key: &NativeIpcKey, most: Lifetime) -> Result<bool> {
     }
     give_unchanged(taken);
     removed.map_err(at_path)
+}
+
+/// The key of a segment's lock. A name that Qt's legacy rule may have made can also be given as it
+/// is, and then the lock has the same file.
+fn lock_in_use(key: &NativeIpcKey, file: &KeyFile) -> NativeIpcKey {
+    match system_v::find_set(file.ipc_key) {
+        Ok(_) => key.clone(),
+        Err(_) => lock_of(key),
+    }
 }
 
 /// The segment of the key file, if nobody is attached to it; under its lock.
@@ -280,9 +289,12 @@ fn sets_alone(search: &mut Search<'_>) -> io::Result<()> {
 
 /// Whether the segment exists that a lock of this key would belong to.
 fn has_segment(lock: &NativeIpcKey) -> bool {
-    key_file::parts(&segment_of(lock), Op::Inspect)
-        .map(|(path, project)| KeyFile::find(path, project))
-        .is_ok_and(|file| file.is_ok_and(|file| system_v::find_segment(file.ipc_key).is_ok()))
+    let exists = |key: &NativeIpcKey| {
+        key_file::parts(key, Op::Inspect)
+            .map(|(path, project)| KeyFile::find(path, project))
+            .is_ok_and(|file| file.is_ok_and(|file| system_v::find_segment(file.ipc_key).is_ok()))
+    };
+    exists(lock) || exists(&segment_of(lock))
 }
 
 /// Removes a set of semaphores unless somebody counts with it, has it or waits for it.

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::ptr::NonNull;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::key_file::{self, KeyFile};
 use super::semaphore::{Semaphore, Taken};
@@ -133,7 +133,7 @@ fn foreign(status: &SegmentStatus, op: Op) -> Error {
 fn create_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment> {
     let mut origin = Origin::Created;
     for _ in 0..ATTEMPTS {
-        let (file, _) = KeyFile::find_or_make(path, project)
+        let (file, _pin, _) = KeyFile::find_or_make(path, project)
             .map_err(|error| key_file::explain(error, path, op))?;
         if let Some(orphan) = refuse_taken(&file, path, op)? {
             match system_v::remove_segment(orphan) {
@@ -248,18 +248,29 @@ fn lock_to_attach(
     path: &str,
     project: u8,
 ) -> io::Result<Option<(Taken, Grant)>> {
-    let taken = semaphore.lock_within(PATIENCE)?;
-    let is_anybody_attached = || {
-        KeyFile::find(path, project)
-            .and_then(|file| system_v::find_segment(file.ipc_key))
+    lock_unless_attached(semaphore, || {
+        KeyFile::find(path, project).and_then(|file| system_v::find_segment(file.ipc_key))
+    })
+}
+
+/// The lock, or nothing if it is held for long while somebody is attached. Who has it while nobody
+/// is attached is about to remove the segment, to attach, or has just made or left it, however
+/// slow it is.
+fn lock_unless_attached(
+    semaphore: &Semaphore,
+    segment: impl Fn() -> io::Result<i32>,
+) -> io::Result<Option<(Taken, Grant)>> {
+    let begun = Instant::now();
+    loop {
+        if let Some(taken) = semaphore.lock_within(PATIENCE)? {
+            return Ok(Some(taken));
+        }
+        let is_anybody_attached = segment()
             .and_then(system_v::segment_status)
-            .is_ok_and(|status| status.attached > 0)
-    };
-    // Who has the lock while nobody is attached is about to remove the segment, or has just made
-    // it, however slow it is.
-    match taken.is_some() || is_anybody_attached() {
-        true => Ok(taken),
-        false => semaphore.lock_within(CREATE_PATIENCE),
+            .is_ok_and(|status| status.attached > 0);
+        if is_anybody_attached || begun.elapsed() >= CREATE_PATIENCE || interrupt::has_come() {
+            return Ok(None);
+        }
     }
 }
 
@@ -306,7 +317,8 @@ fn attach_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment
             lifetime,
             origin,
         };
-        if status.removed {
+        // The inode of a key file that was removed may be another's by now.
+        if status.removed || !file.is_current(path) {
             segment.leave();
             continue;
         }
@@ -380,9 +392,9 @@ impl Segment {
             semaphore.leave_to_others(key);
             return Ok(Detached::Remains);
         }
-        // Nobody is attached. Who holds the lock now is about to attach or has just left as we
-        // have; the former will be the last one then.
-        let taken = interrupt::without(|| semaphore.lock_within(PATIENCE))
+        // Nobody is attached. Who holds the lock now is about to attach, and will be the last one
+        // then, or has just left as we have, and may have seen us attached.
+        let taken = interrupt::without(|| lock_unless_attached(semaphore, || Ok(self.id)))
             .map_err(|error| Error::os(Op::Detach, error).on(key))?;
         if taken.is_none() {
             return Ok(Detached::Remains);

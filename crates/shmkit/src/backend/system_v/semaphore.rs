@@ -151,7 +151,7 @@ impl Semaphore {
             return Ok(());
         }
         for _ in 0..ATTEMPTS {
-            let (file, made) = KeyFile::find_or_make(&self.path, self.project)?;
+            let (file, _pin, made) = KeyFile::find_or_make(&self.path, self.project)?;
             let (set, is_new_set) = match self.find_or_make(&file) {
                 // Removed between two looks.
                 Err(error) if is_gone(&error) => continue,
@@ -416,7 +416,12 @@ impl Semaphore {
             .ok()
             .filter(is_own)
             .and_then(|file| file.remove(&self.path));
-        system_v::remove_set(id)
+        match system_v::remove_set(id) {
+            // Its maker saw the file go before it had looked whether that was still there, and took
+            // back the set as well.
+            Err(error) if is_gone(&error) => Ok(()),
+            removed => removed,
+        }
     }
 
     fn explain(&self, cause: io::Error, op: Op) -> Error {

@@ -450,11 +450,21 @@ pub(crate) fn unlink(path: impl AsRef<Path>) -> io::Result<()> {
 
 /// Opens a file for nothing but to be told of it and to keep its inode (`O_PATH`).
 pub(crate) fn pin(path: &str) -> io::Result<OwnedFd> {
+    pin_with(path, OFlags::NOFOLLOW)
+}
+
+/// The same for what the path leads to, as `ftok(3)` sees it.
+pub(crate) fn pin_target(path: &str) -> io::Result<OwnedFd> {
+    pin_with(path, OFlags::empty())
+}
+
+fn pin_with(path: &str, flags: OFlags) -> io::Result<OwnedFd> {
     #[cfg(not(target_os = "macos"))]
     const NOTHING: OFlags = OFlags::PATH;
+    // A FIFO's other end is not waited for.
     #[cfg(target_os = "macos")]
-    const NOTHING: OFlags = OFlags::RDONLY;
-    let flags = NOTHING | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    const NOTHING: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
+    let flags = NOTHING | flags | OFlags::CLOEXEC;
     Ok(fs::open(path, flags, Mode::empty())?)
 }
 
