@@ -10,6 +10,7 @@ use clap::builder::PossibleValuesParser;
 use crate::compiler::Compiler;
 use crate::leftovers::Leftovers;
 use crate::machine::Machine;
+use crate::platforms;
 use crate::python;
 use crate::report::Report;
 use crate::run::{cargo, quietly, run};
@@ -149,10 +150,17 @@ pub(crate) fn cross(chosen: &[String], tests: Option<&[String]>, limit: Duration
         if let Some(arguments) = tests
             && target.machine != Machine::None
         {
+            let mut here = Tally::default();
             report.step(&format!("{}: tests", target.triple), || {
                 let mut command = target.test(&compiler, arguments)?;
-                count(&mut command, deadline, &mut all)
+                count(&mut command, deadline, &mut here)
             });
+            if arguments.is_empty() && here.is_good() {
+                report.step(&format!("{}: what is said of it", target.triple), || {
+                    platforms::compare(target.triple, &here.names)
+                });
+            }
+            all += here;
         }
     }
     if tests.is_some() {

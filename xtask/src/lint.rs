@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::platforms;
 use crate::report::Report;
 use crate::run::{cargo, quietly, run};
 
@@ -52,6 +53,7 @@ pub(crate) fn steps(report: &mut Report) {
         quietly(test.args(["--features", "derive", "--lib", "backend::tests"]))?;
         Ok(format!("{} combinations compile", FEATURES.len()))
     });
+    report.step("table of platforms", platforms::check);
     report.step("docs", || {
         // The library and the program are both called `shmkit`, so they cannot go at once.
         silent(&mut doc(&["--workspace", "--exclude", "shmkit-cli"]))?;

@@ -15,6 +15,7 @@ mod leftovers;
 mod lint;
 mod machine;
 mod package;
+mod platforms;
 mod progress;
 mod python;
 mod report;
@@ -22,6 +23,7 @@ mod run;
 mod tally;
 mod test;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -97,6 +99,15 @@ enum Action {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Writes the table of `docs/PLATFORM.md` from what the last full runs here have shown
+    Platforms {
+        /// Add what the log of a full run on this target says, wherever that was
+        #[arg(long, requires = "target")]
+        log: Option<PathBuf>,
+        /// The target of the log
+        #[arg(long)]
+        target: Option<String>,
+    },
     /// Checks formatting, lints and docs
     Lint,
     /// Installs what the tests need, and says where
@@ -139,6 +150,12 @@ fn run(command: Action) -> Result<bool> {
         } => {
             let tests = (!check_only).then_some(&arguments[..]);
             cross::cross(&targets, tests, Duration::from_secs(deadline * 60))
+        }
+        Action::Platforms { log, target } => {
+            if let (Some(log), Some(target)) = (log, target) {
+                platforms::read_log(&log, &target)?;
+            }
+            platforms::write().map(|()| true)
         }
         Action::Lint => lint::lint(),
         Action::Setup => {

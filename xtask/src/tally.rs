@@ -1,5 +1,6 @@
-//! How many tests passed: read from what `cargo test` prints.
+//! How many tests passed, and which: read from what `cargo test` prints.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::AddAssign;
 use std::process::Command;
@@ -14,23 +15,49 @@ pub(crate) fn count(command: &mut Command, deadline: Instant, all: &mut Tally) -
     let mut counter = Counter::default();
     let outcome = watch(command, deadline, |bytes| counter.take(bytes));
     let tally = counter.tally;
+    let (passed, failed) = (tally.passed, tally.failed);
     *all += tally;
-    let remark = format!("{} passed, {} failed", tally.passed, tally.failed);
+    let remark = format!("{passed} passed, {failed} failed");
     match outcome {
         // Otherwise they did not build, or did not get to their end: the error says so.
-        Err(error) if tally.failed > 0 => return Err(error.context(remark)),
+        Err(error) if failed > 0 => return Err(error.context(remark)),
         outcome => outcome?,
     }
-    ensure!(tally.passed > 0, "no test was run");
+    ensure!(passed > 0, "no test was run");
     Ok(remark)
 }
 
 /// How many tests ended how.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Tally {
     passed: u64,
     failed: u64,
     ignored: u64,
+    /// Those that passed.
+    pub(crate) names: BTreeSet<String>,
+}
+
+impl Tally {
+    /// Adds what a test program's line says.
+    fn read(&mut self, line: &str) {
+        if let Some(name) = passed(line) {
+            self.names.insert(name.to_owned());
+        } else if let Some(tally) = closing_line(line) {
+            *self += tally;
+        }
+    }
+
+    /// What a log of `cargo test` says.
+    pub(crate) fn of_log(log: &str) -> Self {
+        let mut tally = Self::default();
+        log.lines().for_each(|line| tally.read(line));
+        tally
+    }
+
+    /// Whether some ran and none failed.
+    pub(crate) fn is_good(&self) -> bool {
+        self.passed > 0 && self.failed == 0
+    }
 }
 
 impl fmt::Display for Tally {
@@ -39,6 +66,7 @@ impl fmt::Display for Tally {
             passed,
             failed,
             ignored,
+            names: _,
         } = self;
         write!(f, "{passed} passed, {failed} failed, {ignored} skipped")
     }
@@ -49,6 +77,7 @@ impl AddAssign for Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.ignored += other.ignored;
+        self.names.extend(other.names);
     }
 }
 
@@ -63,14 +92,19 @@ impl Counter {
     fn take(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             if byte == b'\n' {
-                self.tally +=
-                    closing_line(&String::from_utf8_lossy(&self.line)).unwrap_or_default();
+                self.tally.read(&String::from_utf8_lossy(&self.line));
                 self.line.clear();
             } else {
                 self.line.push(byte);
             }
         }
     }
+}
+
+/// Reads `test module::name ... ok`.
+fn passed(line: &str) -> Option<&str> {
+    let (name, end) = line.trim_end().strip_prefix("test ")?.split_once(" ... ")?;
+    (end == "ok").then_some(name)
 }
 
 /// Reads `test result: ok. 8 passed; 0 failed; 7 ignored; ...`.
@@ -84,6 +118,7 @@ fn closing_line(line: &str) -> Option<Tally> {
         passed: count("passed")?,
         failed: count("failed")?,
         ignored: count("ignored")?,
+        names: BTreeSet::new(),
     })
 }
 
@@ -94,7 +129,8 @@ mod tests {
     #[test]
     fn closing_lines_are_added_up_across_pieces() {
         let mut counter = Counter::default();
-        counter.take(b"running 2 tests\ntest result: ok. 1 passed; 0 fai");
+        counter.take(b"running 2 tests\ntest a::b ... ok\ntest a::c ... ignored, child role\n");
+        counter.take(b"test result: ok. 1 passed; 0 fai");
         counter.take(b"led; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n");
         counter.take(b"test result: FAILED. 20 passed; 3 failed; 4 ignored; 0 measured\n");
         assert_eq!(
@@ -102,7 +138,8 @@ mod tests {
             Tally {
                 passed: 21,
                 failed: 3,
-                ignored: 5
+                ignored: 5,
+                names: BTreeSet::from(["a::b".to_owned()]),
             }
         );
     }

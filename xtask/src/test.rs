@@ -10,6 +10,7 @@ use crate::apt;
 use crate::leftovers::Leftovers;
 use crate::lint::{self, flags};
 use crate::package;
+use crate::platforms;
 use crate::python;
 use crate::report::Report;
 use crate::run::{cargo, root};
@@ -102,6 +103,11 @@ pub(crate) fn test(quick: bool, limit: Duration, arguments: &[String]) -> Result
             command.args(["--config", "profile.dev.package.'*'.opt-level=3"]);
             built_otherwise(&mut command, LOOM, "loom");
             count(&mut command, deadline, &mut all)
+        });
+    }
+    if !quick && arguments.is_empty() && all.is_good() {
+        report.step("what is said of this machine", || {
+            platforms::compare(platforms::HERE, &all.names)
         });
     }
     report.step("nothing left behind", || leftovers.none_since());

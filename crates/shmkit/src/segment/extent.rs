@@ -33,7 +33,7 @@ impl Options {
     /// ```
     ///
     /// # Platform-specific behavior
-    /// `Unsupported` for System V segments.
+    /// `Unsupported` for System V segments, and for files on Windows.
     pub fn growable(&mut self, capacity: usize) -> &mut Self {
         self.spec.capacity = capacity;
         self
@@ -61,6 +61,9 @@ impl SharedMemory {
     /// [`TimedOut`](ErrorKind::TimedOut) if another one has been at it for a minute;
     /// [`Unsupported`](ErrorKind::Unsupported) for a [range](Options::range), a
     /// [private copy](Options::copy_on_write) and System V segments.
+    ///
+    /// # Platform-specific behavior
+    /// On Windows files are `Unsupported`, and other segments grow by whole pages.
     #[doc(alias = "ftruncate")]
     pub fn grow(&self, size: usize) -> Result<()> {
         self.segment()
@@ -132,6 +135,9 @@ impl SharedMemory {
     ///
     /// # Errors
     /// As [`shrink`](Self::shrink), but never `InUse`.
+    ///
+    /// # Platform-specific behavior
+    /// Nothing shrinks on Windows.
     pub fn shrink_in_use(&mut self, size: usize) -> Result<()> {
         self.segment()
             .shrink(size, true)

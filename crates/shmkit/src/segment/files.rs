@@ -135,6 +135,10 @@ impl Options {
     ///
     /// # Errors
     /// As [`create_file`](Self::create_file).
+    ///
+    /// # Platform-specific behavior
+    /// On Windows the kernel removes it, whatever happens; once its maker has left, nobody else can
+    /// attach to it.
     pub fn temporary_file(&self, directory: impl AsRef<Path>) -> Result<SharedMemory> {
         let directory = directory.as_ref();
         backend::sweep(directory);
@@ -192,7 +196,8 @@ impl Options {
     ///
     /// # Platform-specific behavior
     /// On Linux it is a memfd that takes seals and cannot be executed. Where a sandbox denies
-    /// `memfd_create(2)` it is an unnamed file in `/dev/shm`, which takes no seals.
+    /// `memfd_create(2)` it is an unnamed file in `/dev/shm`, which takes no seals. On Windows it is a
+    /// section of the page file, in whole pages, and others get it as a handle.
     #[doc(alias = "memfd_create")]
     #[doc(alias = "anonymous")]
     pub fn memfd(&self, name: &str) -> Result<SharedMemory> {
