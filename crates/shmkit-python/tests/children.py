@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 
 LONG = 20.0
@@ -31,6 +32,7 @@ class Child:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
+        self._heard = b""
 
     @property
     def pid(self) -> int:
@@ -39,9 +41,18 @@ class Child:
     def line(self, limit: float = LONG) -> str:
         """The next line that it says."""
         assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], limit)
-        assert ready, "the child says nothing"
-        return self.process.stdout.readline().rstrip("\n")
+        end = time.monotonic() + limit
+        # Not by `readline`: what that has read ahead `select` knows nothing of.
+        while b"\n" not in self._heard:
+            left = max(0.0, end - time.monotonic())
+            ready, _, _ = select.select([self.process.stdout], [], [], left)
+            assert ready, "the child says nothing"
+            more = os.read(self.process.stdout.fileno(), 65536)
+            if not more:
+                break
+            self._heard += more
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line.decode()
 
     def expect(self, word: str) -> None:
         line = self.line()
@@ -67,7 +78,7 @@ class Child:
         output, errors = self.process.communicate(timeout=LONG)
         assert self.process.returncode == 0, errors
         assert not errors, errors
-        return output
+        return self._heard.decode() + output
 
 
 @contextlib.contextmanager

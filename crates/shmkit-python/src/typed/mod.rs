@@ -7,18 +7,20 @@
 
 mod guard;
 mod layout;
+mod locks;
+mod once;
 mod part;
 mod place;
-mod primitives;
 mod segment;
+mod signals;
 mod tasks;
 mod value;
 
 pub(crate) use guard::Guard;
 pub(crate) use layout::Layout;
+pub(crate) use locks::{Mutex, RecursiveMutex, RwLock};
+pub(crate) use once::Once;
 pub(crate) use place::Place;
-pub(crate) use primitives::{
-    Barrier, Condvar, Event, Mutex, Once, RecursiveMutex, RwLock, Semaphore,
-};
 pub(crate) use segment::TypedSegment;
+pub(crate) use signals::{Barrier, Condvar, Event, Semaphore};
 pub(crate) use tasks::Waiting;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use shmkit::sync;
 use shmkit::typed::Dynamic;
 
 use super::segment::Ground;
@@ -141,4 +142,27 @@ pub(super) fn limit(timeout: Option<f64>) -> PyResult<Duration> {
         // More than clocks can count is as good as for ever.
         Some(seconds) => Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
     }
+}
+
+/// How long a lock is waited for: `None`, not at all.
+pub(super) type Wait = Option<Duration>;
+
+/// Understands a time-out: 0 is a try.
+pub(super) fn patience(timeout: Option<f64>) -> PyResult<Wait> {
+    Ok(Some(limit(timeout)?).filter(|limit| !limit.is_zero()))
+}
+
+/// A holder as a dictionary, or nothing.
+pub(super) type Holder = Option<(
+    Option<u32>,
+    Option<String>,
+    Option<String>,
+    Option<f64>,
+    bool,
+)>;
+
+pub(super) fn holder(found: Option<sync::LockHolder>) -> Holder {
+    let it = found?;
+    let held_for = it.held_for.map(|time| time.as_secs_f64());
+    Some((it.pid, it.program, it.label, held_for, it.is_alive))
 }

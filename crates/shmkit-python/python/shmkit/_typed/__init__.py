@@ -1,19 +1,12 @@
 """Values and locks that processes share: what ``shmkit.sync`` and ``shmkit.typed`` are in Rust."""
 
+from ._described import Value, open_typed
 from ._forms import f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
 from ._guard import Guard, LockHolder
-from ._primitives import (
-    Barrier,
-    Condition,
-    Event,
-    Mutex,
-    Once,
-    OnceCell,
-    RecursiveMutex,
-    RwLock,
-    Semaphore,
-)
-from ._struct import Enum, Struct, Value, open_typed
+from ._locks import Mutex, RecursiveMutex, RwLock
+from ._once import Once, OnceCell
+from ._signals import Barrier, Condition, Event, Semaphore
+from ._struct import Enum, Struct
 from ._values import Array, ArrayString, ArrayVec, Atomic, RingBuffer
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Structs and enums of the user's own, and segments that describe themselves."""
+"""Structs and enums of the user's own."""
 
 from __future__ import annotations
 
@@ -9,22 +9,9 @@ from types import TracebackType
 from typing import Any, ClassVar, Generic, TypeVar
 
 from .._shmkit import Layout, Place, TypedSegment
-from ._forms import BOOL, UNIT, Form, form_of, load_value
+from ._forms import Form, form_of
 from ._guard import DEFAULT_TIMEOUT
-from ._primitives import (
-    Barrier,
-    Condition,
-    Event,
-    Mutex,
-    Once,
-    RecursiveMutex,
-    RwLock,
-    Semaphore,
-    Spot,
-    _Primitive,
-    once_cell_form,
-)
-from ._values import array_form, array_string_form, array_vec_form, atomic_form, ring_buffer_form
+from ._primitive import Spot
 
 S = TypeVar("S", bound="Struct")
 E = TypeVar("E", bound="Enum")
@@ -55,7 +42,7 @@ class Enum(enum.IntEnum):
         return Form(layout, lambda place: cls(place.get()))
 
 
-class _Field(Generic[T]):
+class Field(Generic[T]):
     """A field of a struct, as an attribute."""
 
     __slots__ = ("form", "name")
@@ -108,7 +95,7 @@ class Struct:
                 form = form_of(annotation)
             except TypeError as error:
                 raise TypeError(f"`{cls.__name__}.{field}`: {error}") from None
-            setattr(cls, field, _Field(field, form))
+            setattr(cls, field, Field(field, form))
             fields.append((field, form.layout))
         cls.__shmkit_layout__ = Layout.structure(name or cls.__name__, version, fields)
 
@@ -220,7 +207,7 @@ class Struct:
         self._own().close()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in ("_place", "_segment") and not isinstance(getattr(type(self), name, None), _Field):
+        if name not in ("_place", "_segment") and not isinstance(getattr(type(self), name, None), Field):
             raise AttributeError(f"`{type(self).__name__}` has no field `{name}`")
         super().__setattr__(name, value)
 
@@ -243,112 +230,3 @@ class Struct:
 
 def _reopen(cls: type[S], key: str, readonly: bool) -> S:
     return cls.open(key, readonly=readonly)
-
-
-class Value(Generic[T]):
-    """A segment whose value is neither a struct nor a primitive, opened without its type."""
-
-    __slots__ = ("__weakref__", "_form", "_segment")
-
-    def __init__(self, segment: TypedSegment, form: Form[T]) -> None:
-        self._segment = segment
-        self._form = form
-
-    @property
-    def value(self) -> T:
-        """The value."""
-        return self._form.load(self._segment.place)
-
-    def close(self) -> None:
-        """Detaches."""
-        self._segment.close()
-
-
-def open_typed(
-    key: Spot, /, *, readonly: bool = False, timeout: float | None = DEFAULT_TIMEOUT
-) -> Any:
-    """Opens a typed segment without its type: what it is, it says itself.
-
-    The result has the fields of the struct as attributes; or it is the primitive that lies there; or
-    of other values it has the attribute ``value``.
-    """
-    segment = TypedSegment.open(key, None, readonly, timeout)
-    form = _described(segment.layout)
-    found = form.load(segment.place)
-    if isinstance(found, Struct | _Primitive):
-        found._segment = segment
-        return found
-    return Value(segment, form)
-
-
-def reopen_typed(key: str, readonly: bool) -> Any:
-    return open_typed(key, readonly=readonly)
-
-
-def _described(layout: Layout) -> Form[Any]:
-    """The form of a layout that was found."""
-    element = layout.element
-    match layout.kind:
-        case "number":
-            return BOOL if layout.scalar == "bool" else Form(layout, load_value)
-        case "atomic":
-            return atomic_form(layout.scalar or "")
-        case "array":
-            assert element is not None
-            return array_form(_described(element), layout.length or 0)
-        case "list":
-            assert element is not None
-            return array_vec_form(_described(element), layout.length or 0)
-        case "ring":
-            assert element is not None
-            return ring_buffer_form(_described(element), layout.length or 0)
-        case "text":
-            return array_string_form(layout.length or 0)
-        case "enum":
-            return _described_enum(layout)
-        case "struct":
-            return _described_struct(layout)
-        case "sync":
-            return _described_primitive(layout)
-    return UNIT
-
-
-def _described_enum(layout: Layout) -> Form[Any]:
-    make: Any = enum.IntEnum
-    found = make(layout.name, layout.variants)
-
-    def load(place: Place) -> Any:
-        number = place.get()
-        return found(number) if number in found._value2member_map_ else number
-
-    return Form(layout, load)
-
-
-def _described_struct(layout: Layout) -> Form[Any]:
-    fields = {name: _Field(name, _described(part)) for name, part in layout.fields}
-    # A field that has the name of a method hides it.
-    members = {"__slots__": (), "__module__": __name__, **fields}
-    found: type[Struct] = type(layout.name, (Struct,), members)
-    found.__shmkit_layout__ = layout
-    return Form(layout, found._load)
-
-
-def _described_primitive(layout: Layout) -> Form[Any]:
-    parts = dict(layout.fields)
-    data = parts.get("data") or parts.get("value") or Layout.unit()
-    plain: dict[str, type[_Primitive]] = {
-        "Event": Event,
-        "Semaphore": Semaphore,
-        "Barrier": Barrier,
-        "Condvar": Condition,
-        "Once": Once,
-    }
-    if found := plain.get(layout.name):
-        return Form(layout, found._load)
-    if layout.name == "OnceCell":
-        return once_cell_form(_described(data))
-    locks: dict[str, Any] = {"Mutex": Mutex, "RecursiveMutex": RecursiveMutex, "RwLock": RwLock}
-    if lock := locks.get(layout.name):
-        form: Form[Any] = lock._around(_described(data))
-        return form
-    raise TypeError(f"there is a primitive `{layout.name}` in it, which this version does not know")

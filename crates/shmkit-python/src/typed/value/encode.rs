@@ -1,137 +1,19 @@
-//! Values, between Python's objects and the bytes that a layout says.
-//!
-//! Both work on a private copy: while it is made of the segment's bytes, or the other way round, no
-//! Python runs.
+//! From objects to bytes that are a value of the type.
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString};
-use shmkit::layout::{Role, Scalar, Schema, SchemaField, Shape};
+use pyo3::types::{PyBool, PyBytes, PyInt, PyMapping, PyString};
+use shmkit::layout::{Role, Scalar, Schema, Shape};
 use shmkit::sync;
 
-use super::place::Place;
-
-/// The object for the value in `bytes`.
-pub(super) fn decode(py: Python<'_>, schema: &Schema, bytes: &[u8]) -> PyResult<Py<PyAny>> {
-    match schema.shape() {
-        Shape::Unit => Ok(py.None()),
-        Shape::Scalar(scalar) | Shape::Atomic(scalar) => number(py, scalar, bytes),
-        Shape::Enum { repr, .. } => number(py, repr, bytes),
-        Shape::Array { element, len } => {
-            elements(py, element, &bytes[..size(schema)], (0, len), len)
-        }
-        Shape::Composite {
-            role: Role::Text, ..
-        } => {
-            let (_, len, text) = collection(schema, bytes)?;
-            let text = &text[..len as usize];
-            let good = std::str::from_utf8(text).unwrap_or_else(|error| {
-                let good = &text[..error.valid_up_to()];
-                std::str::from_utf8(good).unwrap_or_default()
-            });
-            Ok(PyString::new(py, good).into_any().unbind())
-        }
-        Shape::Composite {
-            role: Role::List | Role::Ring,
-            ..
-        } => {
-            let (first, len, items) = collection(schema, bytes)?;
-            let (element, capacity) = items_of(schema)?;
-            elements(py, element, items, (first, len), capacity)
-        }
-        Shape::Composite {
-            role: Role::Struct,
-            fields,
-            ..
-        } => {
-            let dict = PyDict::new(py);
-            for field in fields {
-                // What has a life of its own is no part of a value.
-                if has_no_value(field.schema()) {
-                    continue;
-                }
-                let part = &bytes[field.offset() as usize..];
-                dict.set_item(field.name(), decode(py, field.schema(), part)?)?;
-            }
-            Ok(dict.into_any().unbind())
-        }
-        _ => Err(PyTypeError::new_err(format!(
-            "a `{schema}` has no value of its own"
-        ))),
-    }
-}
-
-fn has_no_value(schema: &Schema) -> bool {
-    match schema.shape() {
-        Shape::Composite {
-            role: Role::Sync, ..
-        } => true,
-        Shape::Array { element, .. } => has_no_value(element),
-        _ => false,
-    }
-}
-
-/// `len` elements of so many, from `first` on and round.
-fn elements(
-    py: Python<'_>,
-    element: &Schema,
-    bytes: &[u8],
-    (first, len): (u64, u64),
-    capacity: u64,
-) -> PyResult<Py<PyAny>> {
-    let size = size(element);
-    let at = |i: u64| ((first + i) % capacity) as usize * size;
-    if is_byte(element) {
-        let bytes: Vec<u8> = (0..len).map(|i| bytes[at(i)]).collect();
-        return Ok(PyBytes::new(py, &bytes).into_any().unbind());
-    }
-    let list = PyList::empty(py);
-    // Of elements without bytes there may be said to be more than anybody can count.
-    let len = if size == 0 { 0 } else { len };
-    for i in 0..len {
-        list.append(decode(py, element, &bytes[at(i)..])?)?;
-    }
-    Ok(list.into_any().unbind())
-}
-
-fn number(py: Python<'_>, scalar: Scalar, bytes: &[u8]) -> PyResult<Py<PyAny>> {
-    macro_rules! read {
-        ($type:ty) => {{
-            let bytes = bytes
-                .first_chunk()
-                .expect("the layout says that they are there");
-            <$type>::from_ne_bytes(*bytes)
-        }};
-    }
-    Ok(match scalar {
-        Scalar::U8 => read!(u8).into_pyobject(py)?.into_any().unbind(),
-        Scalar::U16 => read!(u16).into_pyobject(py)?.into_any().unbind(),
-        Scalar::U32 => read!(u32).into_pyobject(py)?.into_any().unbind(),
-        Scalar::U64 => read!(u64).into_pyobject(py)?.into_any().unbind(),
-        Scalar::I8 => read!(i8).into_pyobject(py)?.into_any().unbind(),
-        Scalar::I16 => read!(i16).into_pyobject(py)?.into_any().unbind(),
-        Scalar::I32 => read!(i32).into_pyobject(py)?.into_any().unbind(),
-        Scalar::I64 => read!(i64).into_pyobject(py)?.into_any().unbind(),
-        Scalar::F32 => PyFloat::new(py, read!(f32).into()).into_any().unbind(),
-        Scalar::F64 => PyFloat::new(py, read!(f64)).into_any().unbind(),
-        Scalar::Bool => PyBool::new(py, bytes[0] != 0)
-            .to_owned()
-            .into_any()
-            .unbind(),
-        _ => {
-            return Err(PyTypeError::new_err(format!(
-                "unknown number {}",
-                scalar.name()
-            )));
-        }
-    })
-}
+use super::super::place::Place;
+use super::{field, is_byte, items_of, offset, size};
 
 /// Where an object goes, for messages, and whether it is put there before others see it.
 #[derive(Clone, Copy)]
-pub(super) struct Way<'w> {
-    pub(super) path: &'w dyn Fn() -> String,
-    pub(super) is_initial: bool,
+pub(in crate::typed) struct Way<'w> {
+    pub(in crate::typed) path: &'w dyn Fn() -> String,
+    pub(in crate::typed) is_initial: bool,
 }
 
 impl Way<'_> {
@@ -150,7 +32,7 @@ impl Way<'_> {
 }
 
 /// Puts the bytes of an object into `out`, which is as it was before.
-pub(super) fn encode(
+pub(in crate::typed) fn encode(
     schema: &Schema,
     value: &Bound<'_, PyAny>,
     out: &mut [u8],
@@ -455,53 +337,8 @@ impl<'py> Items<'py> {
     }
 }
 
-fn is_byte(schema: &Schema) -> bool {
-    matches!(schema.shape(), Shape::Scalar(Scalar::U8))
-}
-
-fn size(schema: &Schema) -> usize {
-    schema.size() as usize
-}
-
-fn field<'s>(schema: &'s Schema, name: &str) -> PyResult<&'s SchemaField> {
-    let odd = || PyTypeError::new_err(format!("this `{schema}` has no `{name}`"));
-    schema.field(name).ok_or_else(odd)
-}
-
-fn offset(schema: &Schema, name: &str) -> PyResult<usize> {
-    Ok(field(schema, name)?.offset() as usize)
-}
-
 fn set_word(schema: &Schema, name: &str, word: u32, out: &mut [u8]) -> PyResult<()> {
     let at = offset(schema, name)?;
     out[at..][..4].copy_from_slice(&word.to_ne_bytes());
     Ok(())
-}
-
-fn items_of(schema: &Schema) -> PyResult<(&Schema, u64)> {
-    let items = field(schema, "items").or_else(|_| field(schema, "bytes"))?;
-    match items.schema().shape() {
-        Shape::Array { element, len } => Ok((element, len)),
-        _ => Err(PyTypeError::new_err(format!(
-            "this `{schema}` has odd items"
-        ))),
-    }
-}
-
-/// Where a collection begins, how many items count, and all of them; whatever its words say.
-fn collection<'b>(schema: &Schema, bytes: &'b [u8]) -> PyResult<(u64, u64, &'b [u8])> {
-    let word = |name: &str| -> PyResult<u64> {
-        let at = offset(schema, name)?;
-        let word = bytes[at..].first_chunk().copied().unwrap_or_default();
-        Ok(u32::from_ne_bytes(word).into())
-    };
-    let (_, capacity) = items_of(schema)?;
-    let head = match schema.field("head") {
-        Some(_) => word("head")?.checked_rem(capacity).unwrap_or(0),
-        None => 0,
-    };
-    let items = field(schema, "items").or_else(|_| field(schema, "bytes"))?;
-    let at = items.offset() as usize;
-    let end = at + size(items.schema());
-    Ok((head, word("len")?.min(capacity), &bytes[at..end]))
 }
