@@ -19,7 +19,12 @@ from shmkit import shared_memory as shmkit_shared_memory
 
 _count = itertools.count()
 
-CASES = {"4 KiB": (4096, 1), "1 MiB, all of it written": (1 << 20, 1 << 20), "1 MiB, a byte written": (1 << 20, 1)}
+CASES = {
+    # Bytes, bytes written, times in a round, rounds.
+    "4 KiB": (4096, 1, 10, 150),
+    "1 MiB, all of it written": (1 << 20, 1 << 20, 1, 150),
+    "1 MiB, a byte written": (1 << 20, 1, 1, 150),
+}
 
 
 def name() -> str:
@@ -97,14 +102,14 @@ WAYS: dict[str, Callable[[int, bytes], None]] = {
 }
 
 
-def timed(cycle: Callable[[int, bytes], None], size: int, written: int) -> Callable[[], float]:
+def timed(cycle: Callable[[int, bytes], None], size: int, written: int, times: int) -> Callable[[], float]:
     data = b"\1" * written
 
     def run() -> float:
         start = time.perf_counter_ns()
-        for _ in range(20):
+        for _ in range(times):
             cycle(size, data)
-        return (time.perf_counter_ns() - start) / 20_000
+        return (time.perf_counter_ns() - start) / (1000 * times)
 
     return run
 
@@ -115,9 +120,9 @@ def groups() -> Iterator[list[tuple[str, str, int, str, dict[str, Callable[[], f
         (
             f"Create, attach, close, remove: {title}",
             "µs",
-            60,
+            case[-1],
             "shmkit.shared_memory",
-            {way: timed(cycle, *case) for way, cycle in WAYS.items()},
+            {way: timed(cycle, *case[:-1]) for way, cycle in WAYS.items()},
         )
         for title, case in CASES.items()
     ]

@@ -5,6 +5,7 @@ Made and filled: new memory each time, the array copied into it. Filled before: 
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import multiprocessing
 import os
@@ -17,10 +18,12 @@ from typing import Any
 
 import numpy
 import posix_ipc
+import shmkit
 import sysv_ipc
 from PyQt6.QtCore import QNativeIpcKey, QSharedMemory
 from shmkit import shared_memory as shmkit_shared_memory
 
+_count = itertools.count()
 COUNT = 100_000_000 // 8
 BYTES = COUNT * 8
 PAGE = 4096 // 8
@@ -46,6 +49,11 @@ def read_drop_in(module: Any) -> Callable[[Any], float]:
         return result
 
     return read
+
+
+def read_array(key: Any) -> float:
+    with shmkit.SharedArray.attach(key) as array, array.read() as held:
+        return look(held.np)
 
 
 def read_qt(name: Any) -> float:
@@ -76,6 +84,7 @@ def read_system_v(number: Any) -> float:
 
 READERS: dict[str, Callable[[Any], float]] = {
     "shmkit.shared_memory": read_drop_in(shmkit_shared_memory),
+    "shmkit.SharedArray": read_array,
     "multiprocessing.shared_memory": read_drop_in(multiprocessing_shared_memory),
     "PyQt6 QSharedMemory": read_qt,
     "posix_ipc + mmap": read_posix,
@@ -95,9 +104,14 @@ def fill_drop_in(module: Any, source: Any) -> tuple[Any, Callable[[], None]]:
     return block.name, remove
 
 
+def fill_array(source: Any) -> tuple[Any, Callable[[], None]]:
+    array = shmkit.SharedArray.of(f"shmkit-bench-{os.getpid()}-array-{next(_count)}", source)
+    return array.key, array.close
+
+
 def fill_qt(source: Any) -> tuple[Any, Callable[[], None]]:
     key = QSharedMemory.platformSafeKey(
-        f"shmkit-bench-{os.getpid()}-qt", QNativeIpcKey.Type.PosixRealtime
+        f"shmkit-bench-{os.getpid()}-qt-{next(_count)}", QNativeIpcKey.Type.PosixRealtime
     )
     segment = QSharedMemory(key)
     assert segment.create(BYTES), segment.errorString()
@@ -113,7 +127,7 @@ def fill_qt(source: Any) -> tuple[Any, Callable[[], None]]:
 
 
 def fill_posix(source: Any) -> tuple[Any, Callable[[], None]]:
-    name = f"/shmkit-bench-{os.getpid()}-posix"
+    name = f"/shmkit-bench-{os.getpid()}-posix-{next(_count)}"
     segment = posix_ipc.SharedMemory(name, posix_ipc.O_CREX, size=BYTES)
     mapped = mmap.mmap(segment.fd, BYTES)
     segment.close_fd()
@@ -146,6 +160,7 @@ def groups() -> Iterator[list[tuple[str, str, int, str, dict[str, Callable[[], f
     worker.start()
     fills: dict[str, Callable[[], tuple[Any, Callable[[], None]]]] = {
         "shmkit.shared_memory": lambda: fill_drop_in(shmkit_shared_memory, source),
+        "shmkit.SharedArray": lambda: fill_array(source),
         "multiprocessing.shared_memory": lambda: fill_drop_in(multiprocessing_shared_memory, source),
         "PyQt6 QSharedMemory": lambda: fill_qt(source),
         "posix_ipc + mmap": lambda: fill_posix(source),

@@ -1,6 +1,6 @@
 """shmkit against the other ways to share memory from Python, in one run, as ratios.
 
-All rivals take turns, round by round, so that what else the machine does meets them alike. Run it with
+All rivals take turns in each round, in another order, so that what else the machine does meets them alike. Run it with
 `cargo xtask bench python`, which installs a release build; `--quick` is for looking whether it works.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -37,10 +38,12 @@ def measure(group: Group, rounds: int) -> dict[str, list[float]]:
     taken: dict[str, list[float]] = {name: [] for name in group.ways}
     for act in group.ways.values():
         act()
-    for number in range(rounds):
-        # Whoever comes first in a round would always meet the same cold caches.
-        names = list(group.ways)
-        for name in names[number % len(names) :] + names[: number % len(names)]:
+    names = list(group.ways)
+    order = random.Random(1)
+    for _ in range(rounds):
+        # Whoever always came after the same one would pay for what that leaves in the caches.
+        order.shuffle(names)
+        for name in names:
             taken[name].append(group.ways[name]())
     return taken
 
