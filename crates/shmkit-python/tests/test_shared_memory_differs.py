@@ -7,6 +7,7 @@ import errno
 import gc
 import multiprocessing.shared_memory as real
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -164,11 +165,18 @@ def test_a_list_keeps_texts_that_are_not_ascii(text: str) -> None:
 
 def test_an_item_that_is_refused_leaves_the_old_one(key: str) -> None:
     kept = ours.ShareableList([1], name=key)
-    with pytest.raises(Exception, match=r"range|<="):
+    with pytest.raises(struct.error):
         kept[0] = 1 << 70
     assert kept[0] == 1
     kept.shm.close()
     kept.shm.unlink()
+
+    lost: Any = real.ShareableList([1])
+    with pytest.raises(struct.error):
+        lost[0] = 1 << 70
+    assert lost[0] == 0
+    lost.shm.close()
+    lost.shm.unlink()
 
 
 def test_a_list_can_be_made_of_an_iterator() -> None:
@@ -176,6 +184,8 @@ def test_a_list_can_be_made_of_an_iterator() -> None:
     assert list(made) == [1, 2]
     made.shm.close()
     made.shm.unlink()
+    with pytest.raises(struct.error):
+        real.ShareableList(iter([1, 2]))
 
 
 def test_a_list_has_no_items_before_its_first() -> None:
@@ -187,6 +197,15 @@ def test_a_list_has_no_items_before_its_first() -> None:
     assert list(made) == [1, 2]
     made.shm.close()
     made.shm.unlink()
+
+    damaged: Any = real.ShareableList([1, 2])
+    before = bytes(damaged.shm.buf)[: 8 * 4]
+    damaged[-3] = 0
+    assert bytes(damaged.shm.buf)[: 8 * 4] == before, "these say where the items are"
+    with pytest.raises(ValueError, match="not enough values"):
+        list(damaged)
+    damaged.shm.close()
+    damaged.shm.unlink()
 
 
 @pytest.mark.parametrize(
