@@ -19,7 +19,7 @@ from shmkit import shared_memory
 from shmkit.shared_memory import SharedMemory
 
 SHM = Path("/dev/shm")
-FAMILY = ".shmkit-family-"
+FAMILY = "shmkit-family-"
 
 MAKE = """
 from shmkit.shared_memory import SharedMemory
@@ -143,6 +143,21 @@ def test_the_next_family_removes_what_a_killed_one_has_left(key: str) -> None:
     with Child(next_one, is_stranger=True) as other:
         other.finish()
     assert not exists(key)
+
+
+def test_the_reaper_leaves_to_families_what_is_theirs(key: str) -> None:
+    end = "block.close(); say(os.environ['SHMKIT_FAMILY']); hear()"
+    with Child(MAKE + end, key, "tracked", is_stranger=True) as creator:
+        family = FAMILY + creator.hear()
+        shmkit.reap(key, family)
+        assert exists(key) and exists(family)
+        creator.kill()
+    shmkit.reap(key, family)
+    assert exists(key) and exists(family), "whoever removes the ledger must know what is in it"
+    next_one = "from shmkit.shared_memory import SharedMemory\nSharedMemory(create=True, size=1)"
+    with Child(next_one, is_stranger=True) as other:
+        other.finish()
+    assert not exists(key) and not exists(family)
 
 
 def test_a_killed_member_takes_nothing_along(key: str) -> None:

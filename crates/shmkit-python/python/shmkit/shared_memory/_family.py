@@ -21,7 +21,7 @@ from .._shmkit import unlink_unused
 
 VARIABLE = "SHMKIT_FAMILY"
 DIRECTORY = "/dev/shm/"
-PREFIX = ".shmkit-family-"
+PREFIX = "shmkit-family-"
 
 _SMALL = 1 << 16
 """Bytes of a ledger that are not worth to be looked through for blocks that are gone."""
