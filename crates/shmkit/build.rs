@@ -5,6 +5,7 @@
 //! * `feature_off`: the types that there would be, were the feature on;
 //! * `named_segments`: whether there is any such type;
 //! * `surveyed`: whether everybody is told who has what, so that segments can be listed;
+//! * `anchored`: POSIX segments are objects and no files;
 //! * `partial`: something that other builds have is left out, and what it alone needs is not used.
 
 use std::env;
@@ -17,7 +18,7 @@ fn main() {
     declare("sys", &["linux", "portable", "windows", "none"]);
     declare("keys", &TYPES);
     declare("feature_off", &TYPES);
-    println!("cargo::rustc-check-cfg=cfg(named_segments, surveyed, partial)");
+    println!("cargo::rustc-check-cfg=cfg(named_segments, surveyed, anchored, partial)");
 
     let (sys, has) = target();
     println!("cargo::rustc-cfg=sys=\"{sys}\"");
@@ -30,6 +31,9 @@ fn main() {
     }
     if on.is_empty() || !off.is_empty() || sys == "portable" {
         println!("cargo::rustc-cfg=partial");
+    }
+    if sys == "portable" {
+        println!("cargo::rustc-cfg=anchored");
     }
     if sys == "linux" {
         println!("cargo::rustc-cfg=surveyed");
@@ -48,7 +52,7 @@ fn target() -> (&'static str, &'static [&'static str]) {
         "linux" => ("linux", &TYPES[..2]),
         // Its C library has `shm_open` and `shmget`, and its kernel refuses them to programs.
         "android" => ("linux", &[]),
-        "macos" | "freebsd" => ("portable", &TYPES[1..2]),
+        "macos" | "freebsd" => ("portable", &TYPES[..2]),
         "windows" => ("windows", &TYPES[2..]),
         _ => ("none", &[]),
     }

@@ -14,6 +14,7 @@ mod kind;
 mod nameless;
 #[cfg(any(sys = "linux", sys = "portable"))]
 #[cfg_attr(not(keys = "posix"), path = "posix_none.rs")]
+#[cfg_attr(all(keys = "posix", anchored), path = "posix_objects/mod.rs")]
 mod posix;
 #[cfg(any(sys = "linux", sys = "portable"))]
 #[cfg_attr(not(keys = "systemv"), path = "system_v_none.rs")]

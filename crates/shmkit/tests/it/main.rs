@@ -3,11 +3,11 @@
 
 #[cfg(feature = "async")]
 mod asynchronous;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod bad_input;
 mod conformance;
 mod crash;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod extent;
 mod files;
 #[cfg(target_os = "linux")]
@@ -15,6 +15,7 @@ mod files_unix;
 #[cfg(target_os = "linux")]
 mod fork;
 mod format;
+#[cfg(not(shmkit_force_portable))]
 mod growth;
 #[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod handover;
@@ -27,7 +28,7 @@ mod other_build;
 #[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod placement;
 mod places;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod qt_face;
 #[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod qt_interop;

@@ -83,6 +83,7 @@ fn try_attach(path: &Path, spec: &Spec) -> io::Result<Option<Segment>> {
         origin,
         shape,
         warning: None,
+        is_object: false,
         is_named_for_good: AtomicBool::new(true),
         resizing: Mutex::default(),
     }))
@@ -209,6 +210,7 @@ pub(in crate::backend) fn adopt(fd: OwnedFd, spec: &Spec, op: Op) -> Result<Segm
         origin: Origin::Attached,
         shape,
         warning: None,
+        is_object: false,
         is_named_for_good: AtomicBool::new(true),
         resizing: Mutex::default(),
     })

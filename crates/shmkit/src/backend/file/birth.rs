@@ -181,6 +181,7 @@ impl Born {
             origin,
             shape: self.shape,
             warning: None,
+            is_object: false,
             is_named_for_good: AtomicBool::new(false),
             resizing: Mutex::default(),
         }

@@ -167,6 +167,12 @@ impl Segment {
 
     /// What it lies on.
     pub(crate) fn fs_kind(&self) -> Result<FsKind> {
+        if self.is_object {
+            return Ok(FsKind {
+                medium: Medium::Memory,
+                name: "POSIX".to_owned(),
+            });
+        }
         let volume =
             volume::of(self.user.as_fd()).map_err(|error| Error::os(Op::Inspect, error))?;
         Ok(volume.into())

@@ -32,6 +32,8 @@ pub(crate) struct Segment {
     pub(super) origin: Origin,
     pub(super) shape: Shape,
     pub(super) warning: Option<String>,
+    /// The bytes are those of an object that the file only stands for.
+    pub(super) is_object: bool,
     /// Its name is on the disk, if that is where it lies.
     pub(super) is_named_for_good: AtomicBool,
     /// Threads of this process change the size one after the other.
@@ -107,6 +109,11 @@ impl Segment {
 
     /// A descriptor for others, with a description that is not this user's.
     pub(in crate::backend) fn to_fd(&self, access: Access) -> Result<OwnedFd> {
+        if self.is_object {
+            return Err(Error::new(Op::Send, ErrorKind::Unsupported)
+                .detail("a POSIX segment of this system is found by its name only")
+                .hint("send its key, or use a memfd or a file"));
+        }
         if access == Access::ReadWrite && self.shape.window.file_access() == Access::ReadOnly {
             return Err(Error::new(Op::Send, ErrorKind::ReadOnly)
                 .detail("it is attached read-only")
@@ -114,6 +121,47 @@ impl Segment {
         }
         file::reopen(self.as_fd(), access)
             .map_err(|error| explain(error, Path::new("/proc/self/fd"), Op::Send))
+    }
+
+    /// The same user with the bytes of an object instead of the file's: the file stands for it.
+    #[cfg(anchored)]
+    pub(in crate::backend) fn onto(self, object: &OwnedFd, size: usize) -> io::Result<Self> {
+        let Self {
+            user,
+            mut shape,
+            size: bytes,
+            ..
+        } = self;
+        shape.to_the_end = false;
+        shape.window.len = shape
+            .window
+            .len
+            .min(size.next_multiple_of(crate::sys::memory::page_size()));
+        bytes.store(size, Ordering::Release);
+        let slot = user.slot();
+        let user = User::map_object(user.unmap_only(), object, shape.window)?;
+        user.settle_slot(slot);
+        Ok(Self {
+            user,
+            shape,
+            size: bytes,
+            // Anchors have a mark among these.
+            mode: self.mode & 0o666,
+            is_object: true,
+            ..self
+        })
+    }
+
+    /// How the file is open.
+    #[cfg(anchored)]
+    pub(in crate::backend) fn file_access(&self) -> Access {
+        self.shape.window.file_access()
+    }
+
+    /// Where what is attached ends in the file.
+    #[cfg(anchored)]
+    pub(in crate::backend) fn needed(&self) -> u64 {
+        self.shape.window.offset + self.size() as u64
     }
 
     /// Leaves the segment; the last one out removes its name.

@@ -147,6 +147,9 @@ pub(crate) fn unlock(fd: BorrowedFd<'_>, start: u64, len: u64) -> io::Result<()>
     ofd(fd, libc::F_OFD_SETLK, &mut range(libc::F_UNLCK, start, len))
 }
 
+/// Locks of descriptions go with them.
+pub(in crate::sys) fn unlock_all(_: BorrowedFd<'_>) {}
+
 /// Whether another open file description holds one of the bytes.
 pub(crate) fn is_locked(fd: BorrowedFd<'_>, start: u64, len: u64) -> io::Result<bool> {
     let mut lock = range(libc::F_WRLCK, start, len);

@@ -100,6 +100,12 @@ pub(crate) fn unlock(fd: BorrowedFd<'_>, start: u64, len: u64) -> io::Result<()>
     given
 }
 
+/// Gives back all that this user has, which is about to close its descriptor: others would see it
+/// until somebody in this process asks about the same file.
+pub(in crate::sys) fn unlock_all(fd: BorrowedFd<'_>) {
+    let _ = unlock(fd, 0, i64::MAX as u64);
+}
+
 /// Whether another user has one of the bytes.
 pub(crate) fn is_locked(fd: BorrowedFd<'_>, start: u64, len: u64) -> io::Result<bool> {
     Ok(holder(fd, Range { start, len })?.is_some())
@@ -247,22 +253,23 @@ const PLACE: &str = "/var/tmp";
 
 /// The lock file of a file; its directory is made if need be.
 fn path_of(status: &Status) -> io::Result<PathBuf> {
-    let directory = directory_of(status.owner);
-    if !directory.exists() && [0, status.owner].contains(&file::user()) {
-        make_directory(&directory, status.owner)?;
+    Ok(directory(status.owner)?.join(name_of(status.id)))
+}
+
+/// The directory of a user's lock files and anchors, which is made if need be.
+pub(crate) fn directory(owner: u32) -> io::Result<PathBuf> {
+    let directory = directory_of(owner);
+    if !directory.exists() && [0, owner].contains(&file::user()) {
+        make_directory(&directory, owner)?;
     }
     let found = fs::symlink_metadata(&directory)?;
-    if !found.is_dir() || found.uid() != status.owner {
+    if !found.is_dir() || found.uid() != owner {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!(
-                "{} is not a directory of user {}",
-                directory.display(),
-                status.owner
-            ),
+            format!("{} is not a directory of user {owner}", directory.display()),
         ));
     }
-    Ok(directory.join(name_of(status.id)))
+    Ok(directory)
 }
 
 /// The owner of a file is trusted with it, so also with its lock file.
@@ -283,7 +290,7 @@ fn make_directory(directory: &Path, owner: u32) -> io::Result<()> {
     if owner != file::user() {
         std::os::unix::fs::chown(directory, Some(owner), None)?;
     }
-    let mode = file::mode_of(0o1777);
+    let mode = rustix::fs::Mode::from_raw_mode(0o1777);
     Ok(rustix::fs::chmod(directory, mode)?)
 }
 

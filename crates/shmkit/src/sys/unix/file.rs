@@ -35,6 +35,28 @@ const CAREFULLY: OFlags = OFlags::CLOEXEC
 /// microseconds; the bound is for one that was stopped in between.
 const LEASE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Only root may give a file the sticky bit on FreeBSD, so two flags of the file stand for it that
+/// nobody else sets together, and that mean nothing to a file of ours.
+#[cfg(target_os = "freebsd")]
+#[expect(unsafe_code, reason = "fchflags")]
+mod flags {
+    use super::*;
+
+    const MARK: libc::c_ulong = libc::UF_NODUMP | libc::UF_HIDDEN;
+
+    pub(super) fn mark(fd: &OwnedFd) -> io::Result<()> {
+        // SAFETY: takes a descriptor that is open, and a number.
+        match unsafe { libc::fchflags(fd.as_raw_fd(), MARK) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    pub(super) fn have_mark(flags: u32) -> bool {
+        libc::c_ulong::from(flags) & MARK == MARK
+    }
+}
+
 /// What fstat(2) says, in the few words that are needed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Status {
@@ -68,7 +90,12 @@ pub(crate) enum Kind {
 
 /// The type of a mode has 16 or 32 bits.
 #[allow(clippy::unnecessary_cast, reason = "see above")]
-pub(in crate::sys) fn mode_of(mode: u32) -> Mode {
+pub(crate) fn mode_of(mode: u32) -> Mode {
+    let mode = match cfg!(target_os = "freebsd") {
+        // See `flags`.
+        true => mode & !EPHEMERAL,
+        false => mode,
+    };
     Mode::from_raw_mode(mode as _)
 }
 
@@ -104,7 +131,13 @@ impl From<Stat> for Status {
             kind: Kind::of(stat.st_mode as u32),
             size: stat.st_size as u64,
             owner: stat.st_uid,
+            #[cfg(not(target_os = "freebsd"))]
             mode: stat.st_mode as u32 & 0o1777,
+            #[cfg(target_os = "freebsd")]
+            mode: match flags::have_mark(stat.st_flags) {
+                true => stat.st_mode as u32 & 0o777 | EPHEMERAL,
+                false => stat.st_mode as u32 & 0o1777,
+            },
             links: stat.st_nlink as u64,
             modified: stat.st_mtime as i64,
             block: stat.st_blksize as u64,
@@ -249,6 +282,10 @@ impl Newborn {
             }
             other => other?,
         };
+        #[cfg(target_os = "freebsd")]
+        if mode & EPHEMERAL != 0 {
+            flags::mark(&newborn.fd)?;
+        }
         // The umask may have taken bits of the group's and others'; it never takes the owner's
         // in practice, so the usual 0600 is spared a system call.
         if mode & 0o077 != 0 {
@@ -477,6 +514,22 @@ pub(crate) fn make_file(path: &str, mode: u32) -> io::Result<bool> {
         Err(Errno::EXIST) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Makes a file of zeros that takes no room, complete before it has its name.
+#[cfg(anchored)]
+pub(crate) fn make_sized(path: &Path, size: u64, mode: u32) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let Newborn { fd, unnamed } = Newborn::new(directory, mode)?;
+    set_size(fd.as_fd(), size, Room::Lazy)?;
+    unnamed.publish(fd.as_fd(), path)
+}
+
+/// Sets permissions and marks.
+#[cfg(anchored)]
+pub(crate) fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
+    fault_point();
+    Ok(fs::fchmod(fd, mode_of(mode))?)
 }
 
 /// Writes all of `bytes` at the beginning of an open file.

@@ -94,6 +94,10 @@ impl User {
     /// holds [`steady`] since before it opened `fd`.
     pub(crate) fn map(fd: OwnedFd, window: Window) -> io::Result<Self> {
         let at = memory::map(fd.as_fd(), &window)?;
+        Ok(Self::register(fd, at, window))
+    }
+
+    fn register(fd: OwnedFd, at: NonNull<u8>, window: Window) -> Self {
         let record = Arc::new(Record {
             fd,
             at,
@@ -105,7 +109,26 @@ impl User {
         });
         install();
         records().insert(at.addr().get(), Arc::clone(&record));
-        Ok(Self(ManuallyDrop::new(record)))
+        Self(ManuallyDrop::new(record))
+    }
+
+    /// Maps a window of `object` for the user that `fd` stands for.
+    #[cfg(anchored)]
+    pub(crate) fn map_object(fd: OwnedFd, object: &OwnedFd, window: Window) -> io::Result<Self> {
+        match memory::map(object.as_fd(), &window) {
+            Ok(at) => Ok(Self::register(fd, at, window)),
+            Err(error) => {
+                lease::unlock_all(fd.as_fd());
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the mapping and nothing else: the locks of the user stay.
+    #[cfg(anchored)]
+    pub(crate) fn unmap_only(self) -> OwnedFd {
+        self.0.slot.store(0, Ordering::Relaxed);
+        self.unmap()
     }
 
     /// The address of the first byte.
@@ -184,7 +207,8 @@ impl Drop for User {
     fn drop(&mut self) {
         let _steady = steady();
         // SAFETY: this is the end of it.
-        drop(unsafe { self.end() });
+        let fd = unsafe { self.end() };
+        lease::unlock_all(fd.as_fd());
     }
 }
 

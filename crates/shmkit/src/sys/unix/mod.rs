@@ -5,7 +5,7 @@ pub(crate) mod checked;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod memory;
-#[cfg(keys = "posix")]
+#[cfg(all(keys = "posix", not(anchored)))]
 #[allow(dead_code, reason = "for where that layout is the C library's secret")]
 pub(crate) mod semaphore_image;
 #[cfg(keys = "systemv")]

@@ -188,6 +188,7 @@ fn a_copy_on_write_window_cannot_lock() {
 }
 
 /// In room that the segment has grown into.
+#[cfg_attr(shmkit_force_portable, ignore = "POSIX segments do not grow there")]
 #[test]
 fn a_lock_in_what_was_added_to_a_segment() {
     let key = TestKey::named();
