@@ -37,6 +37,10 @@ impl std::ops::Deref for TestKey {
 
 impl TestKey {
     /// This key, and what removes its traces.
+    #[cfg_attr(
+        shmkit_force_portable,
+        allow(dead_code, reason = "for tests that are not built")
+    )]
     pub(crate) fn of(key: NativeIpcKey, _cleanup: Cleanup) -> Self {
         Self { key, _cleanup }
     }
