@@ -277,14 +277,15 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(kept: Kept<Taken>, lock: &Place) -> PyResult<Self> {
+    /// Of a lock that was taken, around what is there.
+    pub(super) fn new(kept: Kept<Taken>, data: &Place) -> Self {
         let hold = Arc::new(Hold {
             state: Mutex::new(State::held(kept)),
             wrote: AtomicBool::new(false),
             uses: Arc::default(),
         });
-        let data = lock.protected(&hold)?;
-        Ok(Self { hold, data })
+        let data = data.under(&hold);
+        Self { hold, data }
     }
 }
 

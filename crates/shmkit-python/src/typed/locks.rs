@@ -1,35 +1,46 @@
 //! The locks around data: `Mutex`, `RecursiveMutex`, `RwLock`.
 
+use std::time::Duration;
+
 use pyo3::prelude::*;
-use shmkit::{Acquired, Result, sync};
+use shmkit::{Acquired, ErrorKind, Result, sync};
 
 use super::guard::{Guard, OfThread, Taken};
-use super::part::{Holder, Part, holder, limit, patience};
+use super::part::{Holder, Part, Wait, holder, limit, patience};
 use super::place::Place;
 use super::tasks::Waiting;
 use crate::error::Failure;
 use crate::wait;
+
+/// Takes a lock at once if it can be had; only to wait for it is a reason to let Python's other threads
+/// run.
+fn take<L: Sync + 'static>(
+    py: Python<'_>,
+    (part, data): (&Part<L>, &Place),
+    wait: Wait,
+    at_once: impl FnOnce(&'static L) -> Result<Taken>,
+    waiting: impl FnOnce(&'static L, Duration) -> Result<Taken> + Send,
+) -> PyResult<Guard> {
+    let kept = match (part.live()?.take(at_once), wait) {
+        (Err(error), Some(limit)) if error.kind() == ErrorKind::WouldBlock => {
+            let lock = part.live()?;
+            wait::wait(py, || lock.take(|lock| waiting(lock, limit)))?
+        }
+        (taken, _) => taken.map_err(Failure::from)?,
+    };
+    Ok(Guard::new(kept, data))
+}
+
+fn recursive(taken: Acquired<sync::RecursiveMutexGuard<'static, ()>>) -> Taken {
+    Taken::Recursive(OfThread::new(taken))
+}
 
 macro_rules! mutexes {
     ($($name:ident $find:ident $taken:expr, { $($more:tt)* })*) => {$(
         #[pyclass(module = "shmkit._shmkit", frozen, weakref)]
         pub(crate) struct $name {
             part: Part<sync::$name<()>>,
-            place: Place,
-        }
-
-        impl $name {
-            fn guard(
-                &self,
-                py: Python<'_>,
-                take: impl FnOnce(&'static sync::$name<()>)
-                    -> Result<Acquired<Guarded<sync::$name<()>>>> + Send,
-            ) -> PyResult<Guard> {
-                let lock = self.part.live()?;
-                let wrap: fn(Acquired<Guarded<sync::$name<()>>>) -> Taken = $taken;
-                let kept = wait::wait(py, || lock.take(|it| take(it).map(wrap)))?;
-                Guard::new(kept, &self.place)
-            }
+            data: Place,
         }
 
         #[pymethods]
@@ -37,21 +48,22 @@ macro_rules! mutexes {
             #[new]
             fn new(place: &Place) -> PyResult<Self> {
                 let part = Part::find(place.ground(), |it| it.$find(place.offset()))?;
-                let place = place.clone();
-                Ok(Self { part, place })
+                let data = place.data()?;
+                Ok(Self { part, data })
             }
 
             fn lock(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Guard> {
                 let wait = patience(timeout)?;
-                self.guard(py, |lock| match wait {
-                    Some(limit) => lock.lock_timeout(limit),
-                    None => lock.try_lock(),
+                let at_once = |lock: &'static sync::$name<()>| lock.try_lock().map($taken);
+                take(py, (&self.part, &self.data), wait, at_once, |lock, limit| {
+                    lock.lock_timeout(limit).map($taken)
                 })
             }
 
             fn lock_poisoned(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Guard> {
-                let limit = limit(timeout)?;
-                self.guard(py, |lock| lock.lock_poisoned(limit))
+                let (lock, limit) = (self.part.live()?, limit(timeout)?);
+                let take = || lock.take(|lock| lock.lock_poisoned(limit).map($taken));
+                Ok(Guard::new(wait::wait(py, take)?, &self.data))
             }
 
             #[getter]
@@ -74,52 +86,25 @@ macro_rules! mutexes {
     )*};
 }
 
-/// The guard that a lock gives.
-trait Lock {
-    type Guard: shmkit::Held;
-}
-
-impl Lock for sync::Mutex<()> {
-    type Guard = sync::MutexGuard<'static, ()>;
-}
-
-impl Lock for sync::RecursiveMutex<()> {
-    type Guard = sync::RecursiveMutexGuard<'static, ()>;
-}
-
-type Guarded<L> = <L as Lock>::Guard;
-
 mutexes! {
     Mutex mutex Taken::Mutex, {
         /// The same for a task.
         fn lock_async(&self, timeout: Option<f64>) -> PyResult<Waiting> {
             let (lock, limit) = (self.part.live()?, limit(timeout)?);
-            let place = self.place.clone();
-            Ok(Waiting::taking(lock, place, move |lock| async move {
+            let data = self.data.clone();
+            Ok(Waiting::taking(lock, data, move |lock| async move {
                 lock.lock_timeout_async(limit).await.map(Taken::Mutex)
             }))
         }
     }
 
-    RecursiveMutex recursive_mutex |taken| Taken::Recursive(OfThread::new(taken)), {}
+    RecursiveMutex recursive_mutex recursive, {}
 }
 
 #[pyclass(module = "shmkit._shmkit", frozen, weakref)]
 pub(crate) struct RwLock {
     part: Part<sync::RwLock<()>>,
-    place: Place,
-}
-
-impl RwLock {
-    fn guard(
-        &self,
-        py: Python<'_>,
-        take: impl FnOnce(&'static sync::RwLock<()>) -> Result<Taken> + Send,
-    ) -> PyResult<Guard> {
-        let lock = self.part.live()?;
-        let kept = wait::wait(py, || lock.take(take))?;
-        Guard::new(kept, &self.place)
-    }
+    data: Place,
 }
 
 #[pymethods]
@@ -127,49 +112,52 @@ impl RwLock {
     #[new]
     fn new(place: &Place) -> PyResult<Self> {
         let part = Part::find(place.ground(), |it| it.rw_lock(place.offset()))?;
-        let place = place.clone();
-        Ok(Self { part, place })
+        let data = place.data()?;
+        Ok(Self { part, data })
     }
 
     fn read(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Guard> {
         let wait = patience(timeout)?;
-        self.guard(py, |lock| {
-            let taken = match wait {
-                Some(limit) => lock.read_timeout(limit),
-                None => lock.try_read(),
-            };
-            taken.map(Taken::Read)
-        })
+        let at_once = |lock: &'static sync::RwLock<()>| lock.try_read().map(Taken::Read);
+        take(
+            py,
+            (&self.part, &self.data),
+            wait,
+            at_once,
+            |lock, limit| lock.read_timeout(limit).map(Taken::Read),
+        )
     }
 
     fn write(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Guard> {
         let wait = patience(timeout)?;
-        self.guard(py, |lock| {
-            let taken = match wait {
-                Some(limit) => lock.write_timeout(limit),
-                None => lock.try_write(),
-            };
-            taken.map(Taken::Write)
-        })
+        let at_once = |lock: &'static sync::RwLock<()>| lock.try_write().map(Taken::Write);
+        take(
+            py,
+            (&self.part, &self.data),
+            wait,
+            at_once,
+            |lock, limit| lock.write_timeout(limit).map(Taken::Write),
+        )
     }
 
     fn write_poisoned(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Guard> {
-        let limit = limit(timeout)?;
-        self.guard(py, |lock| lock.write_poisoned(limit).map(Taken::Write))
+        let (lock, limit) = (self.part.live()?, limit(timeout)?);
+        let take = || lock.take(|lock| lock.write_poisoned(limit).map(Taken::Write));
+        Ok(Guard::new(wait::wait(py, take)?, &self.data))
     }
 
     fn read_async(&self, timeout: Option<f64>) -> PyResult<Waiting> {
         let (lock, limit) = (self.part.live()?, limit(timeout)?);
-        let place = self.place.clone();
-        Ok(Waiting::taking(lock, place, move |lock| async move {
+        let data = self.data.clone();
+        Ok(Waiting::taking(lock, data, move |lock| async move {
             lock.read_timeout_async(limit).await.map(Taken::Read)
         }))
     }
 
     fn write_async(&self, timeout: Option<f64>) -> PyResult<Waiting> {
         let (lock, limit) = (self.part.live()?, limit(timeout)?);
-        let place = self.place.clone();
-        Ok(Waiting::taking(lock, place, move |lock| async move {
+        let data = self.data.clone();
+        Ok(Waiting::taking(lock, data, move |lock| async move {
             lock.write_timeout_async(limit).await.map(Taken::Write)
         }))
     }

@@ -52,14 +52,19 @@ impl Place {
         }
     }
 
-    /// What the lock that is here protects, for one who holds it.
-    pub(super) fn protected(&self, hold: &Arc<Hold>) -> PyResult<Self> {
+    /// Where the data are that the lock here protects.
+    pub(super) fn data(&self) -> PyResult<Self> {
         let data = self.layout.0.field("data");
         let data = data.ok_or_else(|| PyTypeError::new_err("it is no lock around anything"))?;
-        Ok(Self {
+        Ok(self.part(data.schema(), data.offset(), ""))
+    }
+
+    /// The same for one who holds the lock that protects it.
+    pub(super) fn under(&self, hold: &Arc<Hold>) -> Self {
+        Self {
             hold: Some(Arc::clone(hold)),
-            ..self.part(data.schema(), data.offset(), "")
-        })
+            ..self.clone()
+        }
     }
 
     /// The value of a cell, for one who knows that it has been made.

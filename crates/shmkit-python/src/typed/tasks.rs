@@ -56,7 +56,7 @@ impl Waiting {
     /// Waits for a lock.
     pub(super) fn taking<T, F>(
         lock: Live<T>,
-        place: Place,
+        data: Place,
         take: impl FnOnce(&'static T) -> F + Send + 'static,
     ) -> Self
     where
@@ -66,7 +66,7 @@ impl Waiting {
         Self::giving(async move {
             let taken = keep(lock, take).await?;
             Ok(give(move |py| {
-                let guard = Guard::new(taken, &place)?;
+                let guard = Guard::new(taken, &data);
                 Ok(Py::new(py, guard)?.into_any())
             }))
         })
