@@ -5,21 +5,21 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-
 
 _count = itertools.count()
 
 
 @pytest.fixture
 def key() -> Iterator[str]:
-    """A key that nobody else uses; what a failed test leaves under it is removed."""
+    """A key that nobody else uses; what is left under it, and names that begin so, is removed."""
     name = f"shmkit-test-py-{os.getpid()}-{next(_count)}"
     yield name
-    for leftover in ("/dev/shm/" + name,):
-        if os.path.exists(leftover):
-            os.unlink(leftover)
+    for pattern in (name, f"{name}-*", f"sem.{name}", f"sem.{name}-*"):
+        for leftover in Path("/dev/shm").glob(pattern):
+            leftover.unlink(missing_ok=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
