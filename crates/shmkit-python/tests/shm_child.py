@@ -63,10 +63,10 @@ class Child:
             except BrokenPipeError:
                 pass
 
-    def hear(self) -> str:
+    def hear(self, limit: float = LIMIT) -> str:
         """The next line that it says."""
         assert self.process.stdout is not None
-        deadline = time.monotonic() + LIMIT
+        deadline = time.monotonic() + limit
         while b"\n" not in self._heard:
             ready, _, _ = select.select([self.process.stdout], [], [], deadline - time.monotonic())
             assert ready, "the child says nothing"
