@@ -5,10 +5,10 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 use shmkit::typed::Dynamic;
-use shmkit::{Acquired, Result, sync};
+use shmkit::{Acquired, ErrorKind, Result, sync};
 
 use super::guard::Guard;
-use super::part::{Kept, Live, Part, limit, patience};
+use super::part::{Kept, Live, Part, Wait, limit, patience};
 use super::place::Place;
 use super::tasks::{Give, Waiting, give};
 use crate::error::Failure;
@@ -59,11 +59,11 @@ impl Event {
 
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let (event, wait) = (self.0.live()?, patience(timeout)?);
+        let Some(limit) = has_to_wait(event.try_wait(), wait)? else {
+            return Ok(());
+        };
         let passed = wait::wait(py, || {
-            match wait {
-                Some(limit) => event.wait_timeout(limit)?,
-                None => event.try_wait()?,
-            }
+            event.wait_timeout(limit)?;
             Ok(Got::new(event, pass_on))
         })?;
         passed.keep();
@@ -97,11 +97,11 @@ impl Semaphore {
 
     fn acquire(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let (semaphore, wait) = (self.0.live()?, patience(timeout)?);
+        let Some(limit) = has_to_wait(semaphore.try_acquire(), wait)? else {
+            return Ok(());
+        };
         let permit = wait::wait(py, || {
-            match wait {
-                Some(limit) => semaphore.acquire_timeout(limit)?,
-                None => semaphore.try_acquire()?,
-            }
+            semaphore.acquire_timeout(limit)?;
             Ok(Got::new(semaphore, put_back))
         })?;
         permit.keep();
@@ -212,6 +212,15 @@ fn again(
     // SAFETY: a condition gives back a guard of the mutex that it got one of, which lies in this
     // segment.
     unsafe { Kept::new(guard, segment) }
+}
+
+/// How long there is to wait, if what could not be had at once is to be waited for.
+fn has_to_wait(at_once: Result<()>, wait: Wait) -> PyResult<Wait> {
+    match at_once {
+        Ok(()) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::WouldBlock && wait.is_some() => Ok(wait),
+        Err(error) => Err(Failure::from(error).into()),
+    }
 }
 
 /// What came of a wait, and goes to the next one unless it is kept: who waited may have been
