@@ -219,34 +219,45 @@ fn one_of_all_initialises_whether_it_has_the_type_or_not() {
     let key = TestKey::named();
     let start = Start::new(8);
     let done = std::sync::atomic::AtomicU32::new(0);
+    enum Opened {
+        WithType(Shared<State>),
+        Without(Dynamic),
+    }
+    let open = |i| {
+        let (start, done, key) = (&start, &done, &key.key);
+        let count = || done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        start.wait();
+        if i % 2 == 0 {
+            let init = || {
+                count();
+                State::new()
+            };
+            // SAFETY: nobody else knows the key.
+            Opened::WithType(unsafe { Shared::open_or_init(key, init) }.unwrap())
+        } else {
+            let fill = |value: View<'_, Rw>| {
+                count();
+                fill(value)
+            };
+            // SAFETY: as above.
+            let made = unsafe { Dynamic::open_or_init(key, &state(), fill) };
+            Opened::Without(made.unwrap().unwrap())
+        }
+    };
     thread::scope(|scope| {
-        for i in 0..8 {
-            let (start, done, key) = (&start, &done, &key.key);
-            scope.spawn(move || {
-                let count = || done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                start.wait();
-                if i % 2 == 0 {
-                    let init = || {
-                        count();
-                        State::new()
-                    };
-                    // SAFETY: nobody else knows the key.
-                    let made = unsafe { Shared::open_or_init(key, init) }.unwrap();
-                    start.wait();
-                    assert_eq!(made.samples[1], 0.5);
-                } else {
-                    let fill = |value: View<'_, Rw>| {
-                        count();
-                        fill(value)
-                    };
-                    // SAFETY: as above.
-                    let made = unsafe { Dynamic::open_or_init(key, &state(), fill) };
-                    let made = made.unwrap().unwrap();
-                    start.wait();
+        let open = &open;
+        let threads: Vec<_> = (0..8).map(|i| scope.spawn(move || open(i))).collect();
+        // Nobody leaves before all are there: the last one to leave would take the segment along.
+        let all: Vec<_> = threads.into_iter().map(|one| one.join().unwrap()).collect();
+        for one in all {
+            let sample = match one {
+                Opened::WithType(made) => made.samples[1],
+                Opened::Without(made) => {
                     let at = offset(made.schema(), &["samples"]) as usize + 8;
-                    assert_eq!(made.bytes().read::<f64>(at).unwrap(), 0.5);
+                    made.bytes().read::<f64>(at).unwrap()
                 }
-            });
+            };
+            assert_eq!(sample, 0.5);
         }
     });
     assert_eq!(done.into_inner(), 1);
