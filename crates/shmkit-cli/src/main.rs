@@ -7,6 +7,7 @@ mod args;
 mod columns;
 mod commands;
 mod failure;
+mod held;
 mod hex;
 mod http;
 mod key;

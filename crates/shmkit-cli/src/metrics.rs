@@ -1,5 +1,7 @@
 //! Segments as metrics, in Prometheus's text format.
 
+mod locks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Error, Result as Encoded};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +15,9 @@ use prometheus_client::registry::Registry;
 use shmkit::doctor::{self, Finding, Severity};
 use shmkit::inspect::{self, SegmentInfo};
 
+use crate::held::Held;
 use crate::output;
+use locks::Locks;
 
 /// A look is used for so long, however many ask.
 const FRESH: Duration = Duration::from_secs(1);
@@ -22,7 +26,14 @@ const FRESH: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Metrics {
     limit: usize,
-    last: Mutex<Option<(Instant, String)>>,
+    last: Mutex<Last>,
+}
+
+/// What is left of the last look.
+#[derive(Debug, Default)]
+struct Last {
+    page: Option<(Instant, String)>,
+    held: Held,
 }
 
 impl Metrics {
@@ -30,7 +41,7 @@ impl Metrics {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
-            last: Mutex::new(None),
+            last: Mutex::default(),
         }
     }
 
@@ -38,13 +49,13 @@ impl Metrics {
     pub(crate) fn text(&self) -> Result<String> {
         // Who comes meanwhile waits and gets the same.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((made, text)) = &*last
+        if let Some((made, text)) = &last.page
             && made.elapsed() < FRESH
         {
             return Ok(text.clone());
         }
-        let text = encode(Look::now(self.limit)?)?;
-        *last = Some((Instant::now(), text.clone()));
+        let text = encode(Look::now(self.limit, &mut last.held)?)?;
+        last.page = Some((Instant::now(), text.clone()));
         Ok(text)
     }
 }
@@ -61,6 +72,7 @@ fn encode(look: Look) -> Result<String> {
 #[derive(Debug)]
 struct Look {
     segments: Vec<SegmentInfo>,
+    locks: Locks,
     findings: Vec<Finding>,
     /// The size of `/dev/shm` and what of it is free.
     room: Option<(u64, u64)>,
@@ -69,11 +81,13 @@ struct Look {
 }
 
 impl Look {
-    fn now(limit: usize) -> Result<Self> {
+    fn now(limit: usize, held: &mut Held) -> Result<Self> {
         let begun = Instant::now();
         let mut segments = inspect::list()?;
         segments.sort_by_key(|segment| std::cmp::Reverse(segment.size));
+        held.forget_all_but(&segments);
         Ok(Self {
+            locks: Locks::look(&segments[..limit.min(segments.len())], held),
             segments,
             findings: doctor::examine()?,
             room: room(),
@@ -117,7 +131,7 @@ impl Collector for Look {
             &mut encoder,
             "shmkit_look_complete",
             "Whether all processes could be seen; if not, attachments may be too low",
-            [(Vec::new(), f64::from(u8::from(is_complete)))],
+            [(Vec::new(), flag(is_complete))],
         )?;
         if let Some((size, free)) = self.room {
             gauges(
@@ -187,6 +201,7 @@ impl Collector for Look {
                 Some((labels.clone(), output::unix_time(segment.created?)))
             }),
         )?;
+        self.locks.encode(&mut encoder)?;
         gauges(
             &mut encoder,
             "shmkit_doctor_finding",
@@ -197,6 +212,11 @@ impl Collector for Look {
                 .map(|finding| (of_finding(finding), 1.0)),
         )
     }
+}
+
+/// Yes or no as a value.
+fn flag(is: bool) -> f64 {
+    f64::from(u8::from(is))
 }
 
 /// One metric with all its values; nothing at all if there are none.

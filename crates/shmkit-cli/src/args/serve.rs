@@ -16,8 +16,9 @@ use crate::http::Address;
 /// With --metrics: answers requests for /metrics in Prometheus's text format, on a Unix socket or on a port that
 /// only this machine can reach, until Ctrl-C or a signal. Prints where when it is ready.
 ///
-/// There are the sizes, the attachments and the states of segments, the room in /dev/shm, and what
-/// `shmkit doctor` warns of. At most 8 requests are answered at once, each within 5 seconds, and a
+/// There are the sizes, the attachments and the states of segments, whether their locks are held and
+/// how many wait, the room in /dev/shm, and what `shmkit doctor` warns of. Locks are looked at, never taken;
+/// for those inside typed segments, these are attached for a moment. At most 8 requests are answered at once, each within 5 seconds, and a
 /// look at the machine is used for a second.
 #[derive(Debug, Parser)]
 #[command(after_help = "\

@@ -7,10 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use shmkit::inspect::{self, Filter, LockInfo, Place, SegmentInfo, State};
+use shmkit::inspect::{Filter, Place, SegmentInfo};
 
 use super::changes::Changes;
 use super::row::Closer;
+use crate::held::Held;
 
 /// What is on the screen is looked at more closely.
 #[derive(Debug, Clone, Default)]
@@ -80,8 +81,7 @@ fn lock(wish: &Mutex<Wish>) -> MutexGuard<'_, Wish> {
 /// What looks, and remembers what it saw.
 pub(super) struct Eyes {
     filter: Filter,
-    /// Who has had a lock, and since when that is known.
-    held: HashMap<Place, (Vec<u32>, Instant)>,
+    held: Held,
     changes: Changes,
 }
 
@@ -89,7 +89,7 @@ impl Eyes {
     pub(super) fn new(filter: Filter) -> Self {
         Self {
             filter,
-            held: HashMap::new(),
+            held: Held::default(),
             changes: Changes::default(),
         }
     }
@@ -99,45 +99,17 @@ impl Eyes {
         let mut closer = HashMap::new();
         let shown = |segment: &&SegmentInfo| wish.shown.contains(&segment.place);
         for segment in segments.iter().filter(shown) {
-            let lock = self.lock_of(segment);
-            let held_for = self.held_for(&segment.place, lock.as_ref());
+            let (lock, held_for) = self.held.look(segment).unzip();
             let changed = wish.changes.then(|| self.changes.of(segment)).flatten();
             let seen = Closer {
                 lock,
-                held_for,
+                held_for: held_for.flatten(),
                 changed,
             };
             closer.insert(segment.place.clone(), seen);
         }
+        self.held.forget_all_but(&segments);
         self.changes.forget_all_but(&wish.shown);
         Ok(Seen { segments, closer })
-    }
-
-    /// Only of those that somebody uses: nobody else has a lock.
-    fn lock_of(&self, segment: &SegmentInfo) -> Option<LockInfo> {
-        let key = segment
-            .key
-            .as_ref()
-            .filter(|_| segment.state == State::Live)?;
-        inspect::lock(key).ok()?
-    }
-
-    fn held_for(&mut self, place: &Place, lock: Option<&LockInfo>) -> Option<Duration> {
-        let holders: Vec<u32> = match lock {
-            Some(lock) if lock.held == Some(true) => lock.holders.iter().map(|it| it.pid).collect(),
-            _ => {
-                self.held.remove(place);
-                return None;
-            }
-        };
-        let now = Instant::now();
-        let before = self
-            .held
-            .entry(place.clone())
-            .or_insert_with(|| (holders.clone(), now));
-        if before.0 != holders {
-            *before = (holders, now);
-        }
-        Some(now - before.1)
     }
 }

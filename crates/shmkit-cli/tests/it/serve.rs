@@ -5,10 +5,15 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
+use shmkit::sync::RwLockWriteGuard;
 use shmkit_testkit::{PATIENCE, Scratch, deadline, unique_name};
 
 use crate::support::{Holding, Key, run, shmkit};
+use crate::typed::station;
 
 fn ask(mut connection: impl Read + Write, request: &str) -> String {
     connection.write_all(request.as_bytes()).unwrap();
@@ -57,10 +62,7 @@ fn segments_are_served_as_metrics() {
         "{head}"
     );
     // Quotes and backslashes are escaped.
-    let label = format!(
-        "key=\"{}\"",
-        key.text.replace('\\', "\\\\").replace('"', "\\\"")
-    );
+    let label = label("key", &key.text);
     assert_eq!(
         value(page, "shmkit_segment_size_bytes{", &label),
         Some(65536.0),
@@ -78,6 +80,91 @@ fn segments_are_served_as_metrics() {
     }
     server.signal("TERM");
     assert_eq!(server.end(), Some(0));
+}
+
+/// A label as the page has it.
+fn label(name: &str, value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("{name}=\"{value}\"")
+}
+
+/// Asks until the page is as wanted; it may be a second old.
+fn page_with(address: &str, is_wanted: impl Fn(&str) -> bool) -> String {
+    loop {
+        let page = ask(TcpStream::connect(address).unwrap(), GET);
+        if is_wanted(&page) {
+            return page;
+        }
+        // Whoever asks without a pause is told that the server is busy.
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A command that has the lock until its standard input is closed.
+fn locked(key: &Key) -> Holding {
+    let script = ["--", "sh", "-c", "echo locked; read line"];
+    let mut command = shmkit(&["lock", &key.text]);
+    command.args(script).stdin(Stdio::piped());
+    Holding::start(command).0
+}
+
+#[test]
+fn who_waits_for_a_segments_lock_is_counted() {
+    let _watch = deadline(PATIENCE * 3);
+    let (_server, address) = on_port();
+    let quoted = || Key::named(format!("{}\"\\", unique_name()));
+    for key in [quoted(), Key::system_v_that_is_found()] {
+        run(&["create", &key.text, "1"]).ok();
+        let lock = |page: &str, metric: &str| {
+            let metric = format!("shmkit_lock_{metric}{{");
+            value(page, &metric, &label("key", &key.text))
+        };
+        let mut holder = locked(&key);
+        let mut waiter = shmkit(&["lock", &key.text, "--", "true"]).spawn().unwrap();
+        let page = page_with(&address, |page| lock(page, "waiting") == Some(1.0));
+        assert_eq!(lock(&page, "held"), Some(1.0));
+        assert_eq!(lock(&page, "owner_died"), Some(0.0));
+        let seconds = |page: &str| lock(page, "held_seconds");
+        let before = seconds(&page).unwrap();
+        page_with(&address, |page| seconds(page).unwrap() > before);
+        holder.hang_up();
+        assert!(waiter.wait().unwrap().success());
+        // Nobody uses the segment any more, so nobody has its lock.
+        let page = page_with(&address, |page| lock(page, "held") != Some(1.0));
+        assert_eq!(seconds(&page), None, "{page}");
+    }
+}
+
+#[test]
+fn the_locks_inside_typed_segments_are_told_by_their_paths() {
+    let _watch = deadline(PATIENCE * 3);
+    let key = Key::named(format!("{}\"\\", unique_name()));
+    let station = station(&key);
+    let (_server, address) = on_port();
+    let lock = |page: &str, metric: &str, path: &str| {
+        let labels = [label("key", &key.text), label("path", path)].join(",");
+        value(page, &format!("shmkit_typed_lock_{metric}{{"), &labels)
+    };
+    let page = page_with(&address, |_| true);
+    assert_eq!(lock(&page, "held", "frames"), Some(0.0), "{page}");
+    assert_eq!(lock(&page, "poisoned", "table"), Some(0.0));
+    assert_eq!(value(&page, "shmkit_locks_omitted ", ""), Some(0.0));
+
+    let frames = station.frames.lock().unwrap();
+    RwLockWriteGuard::poison(station.table.write().unwrap().assume_recovered());
+    let page = page_with(&address, |page| lock(page, "held", "frames") == Some(1.0));
+    assert_eq!(lock(&page, "poisoned", "frames"), Some(0.0));
+    assert_eq!(lock(&page, "poisoned", "table"), Some(1.0));
+    assert_eq!(lock(&page, "owner_died", "frames"), Some(0.0));
+    for metric in ["held", "owner_died", "poisoned"] {
+        let name = format!("shmkit_typed_lock_{metric}");
+        assert!(page.contains(&format!("# HELP {name} ")), "{page}");
+        assert!(page.contains(&format!("# TYPE {name} gauge\n")), "{page}");
+    }
+    drop(frames);
+    page_with(&address, |page| lock(page, "held", "frames") == Some(0.0));
+    // Between two looks nobody else is attached.
+    while key.info()["attached"] != 1 {}
 }
 
 #[test]

@@ -114,6 +114,17 @@ impl Key {
         }
     }
 
+    /// In the directory where key files are looked for.
+    pub(crate) fn system_v_that_is_found() -> Self {
+        let path = std::env::temp_dir().join(unique_name());
+        Self {
+            text: format!("systemv:{}", path.display()),
+            name: path.display().to_string(),
+            _cleanup: Cleanup::default().and_system_v(path, b'Q'),
+            _scratch: None,
+        }
+    }
+
     /// One of each type.
     pub(crate) fn each() -> [Self; 2] {
         [Self::posix(), Self::system_v()]

@@ -10,14 +10,14 @@ use crate::support::{Key, run};
 
 #[derive(ShmSafe)]
 #[repr(C)]
-struct Station {
-    frames: Mutex<u64>,
-    table: RwLock<[u16; 4]>,
+pub(crate) struct Station {
+    pub(crate) frames: Mutex<u64>,
+    pub(crate) table: RwLock<[u16; 4]>,
     ready: Event,
     name: ArrayString<12>,
 }
 
-fn station(key: &Key) -> Shared<Station> {
+pub(crate) fn station(key: &Key) -> Shared<Station> {
     let station = Station {
         frames: Mutex::new(7),
         table: RwLock::new([1, 2, 3, 4]),
