@@ -134,6 +134,19 @@ pub(crate) fn width() -> Option<u16> {
     table().width().filter(|_| io::stdout().is_terminal())
 }
 
+/// Whether standard output is a terminal that can be drawn on.
+pub(crate) fn is_screen() -> bool {
+    let is_dumb = env::var_os("TERM").is_none_or(|it| it.is_empty() || it == "dumb");
+    io::stdout().is_terminal() && !is_dumb
+}
+
+/// The lines of the screen on standard output; `None` if it is none.
+pub(crate) fn screen_rows() -> Option<usize> {
+    let size = is_screen().then(ratatui::crossterm::terminal::size)?;
+    let (_, rows) = size.ok()?;
+    (rows > 0).then_some(rows.into())
+}
+
 /// A row of one line.
 pub(crate) fn row(cells: impl IntoIterator<Item = Cell>) -> Row {
     let mut row = Row::from(cells.into_iter().collect::<Vec<_>>());

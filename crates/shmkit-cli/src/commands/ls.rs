@@ -1,6 +1,5 @@
 //! `shmkit ls`: all segments.
 
-use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -37,7 +36,11 @@ pub(crate) fn run(args: Ls) -> Result<ExitCode> {
             let facts: Vec<_> = segments.iter().map(Facts::of).collect();
             output::line(&serde_json::to_string(&facts)?)?;
         } else {
-            output::print(&format!("{}{}", clear(), text(&segments, args.long)))?;
+            let text = text(&segments, args.long);
+            match output::screen_rows() {
+                Some(rows) => output::print(&redrawn(&text, rows))?,
+                None => output::print(&text)?,
+            }
         }
         std::thread::sleep(pause);
         if output::nobody_reads() {
@@ -94,12 +97,25 @@ fn look(filter: &Filter, args: &Ls) -> Result<Vec<SegmentInfo>> {
     Ok(segments)
 }
 
-/// What makes room for a newer table, on a terminal.
-fn clear() -> &'static str {
-    match io::stdout().is_terminal() {
-        true => "\x1b[H\x1b[2J",
-        false => "",
+/// The table over the one before it, without clearing the screen first, which would flicker. What the
+/// screen has no lines for is counted.
+fn redrawn(text: &str, rows: usize) -> String {
+    // The last one is for the cursor.
+    let room = rows.saturating_sub(1);
+    let lines: Vec<&str> = text.lines().collect();
+    let fitting = match lines.len() > room {
+        true => room.saturating_sub(1),
+        false => lines.len(),
+    };
+    let mut shown = "\x1b[H".to_owned();
+    for line in &lines[..fitting] {
+        // Before it: after a line that is as wide as the screen, its last character would go.
+        shown += &format!("\x1b[K{line}\n");
     }
+    if fitting < lines.len() {
+        shown += &format!("\x1b[K… {} more\n", lines.len() - fitting);
+    }
+    shown + "\x1b[J"
 }
 
 const COLUMNS: [Column; 9] = [
@@ -213,5 +229,19 @@ fn hints(segments: &[SegmentInfo]) {
         output::hint(
             "some processes cannot be seen by this user or from here, so ATTACHED may be too low",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redrawn;
+
+    #[test]
+    fn a_table_is_drawn_over_the_one_before() {
+        let two = "\x1b[H\x1b[KA\n\x1b[KB\n\x1b[J";
+        assert_eq!(redrawn("A\nB\n", 3), two);
+        let cut = "\x1b[H\x1b[KA\n\x1b[K… 2 more\n\x1b[J";
+        assert_eq!(redrawn("A\nB\nC\n", 3), cut);
+        assert_eq!(redrawn("", 24), "\x1b[H\x1b[J");
     }
 }

@@ -52,8 +52,7 @@ pub(crate) fn run(args: &Top) -> Result<()> {
 }
 
 fn is_live() -> bool {
-    let is_dumb = std::env::var_os("TERM").is_none_or(|it| it.is_empty() || it == "dumb");
-    io::stdout().is_terminal() && io::stdin().is_terminal() && !is_dumb
+    output::is_screen() && io::stdin().is_terminal()
 }
 
 fn live(

@@ -166,6 +166,25 @@ fn segments_come_change_and_go() {
 }
 
 #[test]
+fn a_watched_list_is_drawn_over_the_one_before() {
+    let _watch = deadline(PATIENCE * 3);
+    let key = Key::posix();
+    run(&["create", &key.text, "64K"]).ok();
+    let args = ["ls", "--watch=50ms", &format!("*{}", key.name)];
+    let mut screen = Screen::start(&args, &[]);
+    let shown = screen.until("the segment", |it| line(it, &key).is_some());
+    assert!(shown.starts_with("TYPE"), "{shown}");
+    run(&["rm", &key.text]).ok();
+    let shown = screen.until("its end", |it| line(it, &key).is_none());
+    assert!(shown.starts_with("TYPE"), "{shown}");
+    assert_eq!(shown.trim_end().lines().count(), 1, "{shown}");
+    screen.press("\x03");
+
+    let mut dumb = Screen::start(&args, &[("TERM", "dumb")]);
+    dumb.until("more than one", |it| it.matches("TYPE").count() > 2);
+}
+
+#[test]
 fn what_is_in_use_is_not_removed() {
     let _watch = deadline(PATIENCE * 3);
     let key = Key::posix();
