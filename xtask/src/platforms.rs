@@ -70,7 +70,7 @@ impl Promise {
 }
 
 /// Compares what has passed in a full run on a target with what is recorded, and keeps it for
-/// [`write`].
+/// [`write()`].
 pub(crate) fn compare(target: &str, names: &BTreeSet<String>) -> Result<String> {
     let shown = shown(names)?;
     keep(target, &shown)?;

@@ -20,6 +20,10 @@ PYSIDE = "PySide6.QtCore"
 OURS = "shmkit.qt"
 OURS_AS_PYSIDE = "shmkit.qt.pyside6"
 
+_libc = ctypes.CDLL(None)
+_REMOVE = 0
+_PROJECT = ord("Q")
+
 LIMIT = 30.0
 """No answer takes as long as this, also on a busy machine."""
 
@@ -116,10 +120,14 @@ def key_folder(name: str) -> Iterator[Path]:
     """
     folder = Path("/dev/shm") / f"{name}-keys"
     folder.mkdir(mode=0o700)
+    before = _semaphore_sets(folder)
     try:
         yield folder
     finally:
         sweep(folder)
+        # Where Qt leaves last it takes the file of the lock away and leaves the set.
+        for semaphores in _semaphore_sets(folder) - before:
+            _libc.semctl(semaphores, 0, _REMOVE)
         folder.rmdir()
 
 
@@ -136,11 +144,17 @@ def sweep(folder: Path) -> None:
 
 
 def _remove_system_v(file: Path) -> None:
-    libc = ctypes.CDLL(None)
-    remove, project = 0, ord("Q")
-    key = libc.ftok(os.fsencode(file), project)
-    segment, semaphores = libc.shmget(key, 0, 0), libc.semget(key, 0, 0)
+    key = _libc.ftok(os.fsencode(file), _PROJECT)
+    segment, semaphores = _libc.shmget(key, 0, 0), _libc.semget(key, 0, 0)
     if segment >= 0:
-        libc.shmctl(segment, remove, None)
+        _libc.shmctl(segment, _REMOVE, None)
     if semaphores >= 0:
-        libc.semctl(semaphores, 0, remove)
+        _libc.semctl(semaphores, 0, _REMOVE)
+
+
+def _semaphore_sets(folder: Path) -> set[int]:
+    """The sets whose key comes from a file of Qt's on the folder's file system: see ftok(3)."""
+    device = os.stat(folder).st_dev & 0xFF
+    lines = Path("/proc/sysvipc/sem").read_text().splitlines()[1:]
+    sets = (map(int, line.split()[:2]) for line in lines)
+    return {number for key, number in sets if key >> 16 & 0xFFFF == _PROJECT << 8 | device}

@@ -373,6 +373,10 @@ mod tests {
 
     #[test]
     fn those_who_ask_do_not_take_one_another_for_users() {
+        if lease::ONLY_OURS_COUNT {
+            // Nobody looks for descriptors there, so there is nothing to mark.
+            return;
+        }
         let named = Named::new("asking");
         let fd = named.open();
         let id = file::status(&fd).unwrap().id;
@@ -408,7 +412,7 @@ mod tests {
         let sees_all = process::holders_of(id).unwrap().complete;
         assert_eq!(
             is_alone(fd.as_fd(), id).unwrap(),
-            sees_all && !lease::are_granted()
+            lease::ONLY_OURS_COUNT || (sees_all && !lease::are_granted())
         );
     }
 }
