@@ -1,6 +1,9 @@
-//! How far a long copy is, on a terminal's standard error.
+//! How far something is that takes long, on a terminal's standard error.
 
 use std::io::{self, Read};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -86,6 +89,37 @@ impl Drop for Counter {
     }
 }
 
+/// Work that takes longer is worth a word.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Says what is being done if that takes long, until it is done.
+pub(crate) fn spinning<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    // Draws nothing if it is no terminal.
+    spinning_on(ProgressDrawTarget::stderr(), what, work)
+}
+
+fn spinning_on<T>(target: ProgressDrawTarget, what: &str, work: impl FnOnce() -> T) -> T {
+    let (done, ended) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            if ended.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let style = ProgressStyle::with_template("{spinner} {msg}");
+            let bar = ProgressBar::with_draw_target(None, target);
+            bar.set_style(style.expect("a valid template"));
+            bar.set_message(what.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            // It is an error because nobody can say anything any more.
+            let _ = ended.recv();
+            bar.finish_and_clear();
+        });
+        let result = work();
+        drop(done);
+        result
+    })
+}
+
 /// See [`Progress::of`].
 pub(crate) struct Counted<'p, R> {
     source: R,
@@ -97,5 +131,76 @@ impl<R: Read> Read for Counted<'_, R> {
         let read = self.source.read(buffer)?;
         self.progress.add(read as u64);
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender};
+
+    use indicatif::TermLike;
+
+    use super::*;
+
+    /// A terminal that tells what is written to it.
+    #[derive(Debug)]
+    struct Told(Mutex<Sender<String>>);
+
+    impl TermLike for Told {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            // The test may have seen enough.
+            let _ = self.0.lock().unwrap().send(text.to_owned());
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.write_str("cleared")
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn terminal() -> (ProgressDrawTarget, Receiver<String>) {
+        let (tell, told) = mpsc::channel();
+        let terminal = Told(Mutex::new(tell));
+        (ProgressDrawTarget::term_like(Box::new(terminal)), told)
+    }
+
+    #[test]
+    fn what_takes_long_is_said_until_it_is_done() {
+        let (terminal, told) = terminal();
+        let limit = Duration::from_secs(30);
+        let answer = spinning_on(terminal, "looking", || {
+            while !told.recv_timeout(limit).unwrap().contains("looking") {}
+            7
+        });
+        assert_eq!(answer, 7);
+        assert_eq!(told.iter().last().as_deref(), Some("cleared"));
+    }
+
+    #[test]
+    fn what_is_done_at_once_says_nothing() {
+        let (terminal, told) = terminal();
+        spinning_on(terminal, "looking", || ());
+        assert_eq!(told.iter().count(), 0);
     }
 }

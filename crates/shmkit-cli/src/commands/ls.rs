@@ -12,6 +12,7 @@ use super::user;
 use crate::args::Ls;
 use crate::columns::{self, Column, Line};
 use crate::output::{self, age, bytes, shown};
+use crate::progress::spinning;
 
 pub(crate) fn run(args: Ls) -> Result<ExitCode> {
     let filter = filter(&args)?;
@@ -89,7 +90,7 @@ fn is_narrowed(args: &Ls) -> bool {
 }
 
 fn look(filter: &Filter, args: &Ls) -> Result<Vec<SegmentInfo>> {
-    let mut segments = filter.list()?;
+    let mut segments = spinning("looking at segments and processes", || filter.list())?;
     SortBy::from(args.sort).sort(&mut segments);
     if args.reverse {
         segments.reverse();
