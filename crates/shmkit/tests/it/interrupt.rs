@@ -217,8 +217,8 @@ fn a_signal_has_it_asked_at_once() {
     let over = std::sync::atomic::AtomicBool::new(false);
     thread::scope(|scope| {
         let waiter = scope.spawn(|| {
-            // SAFETY: it asks for a number.
-            tell.send(unsafe { libc::pthread_self() }).unwrap();
+            // SAFETY: it asks for a number, which is a pointer in some C libraries.
+            tell.send(unsafe { libc::pthread_self() } as usize).unwrap();
             let asked = Rc::new(Cell::new(0));
             let times = Rc::clone(&asked);
             let check = move || {
@@ -233,7 +233,7 @@ fn a_signal_has_it_asked_at_once() {
         let thread = told.recv().unwrap();
         while !over.load(std::sync::atomic::Ordering::Relaxed) {
             // SAFETY: the thread is joined only below.
-            unsafe { libc::pthread_kill(thread, libc::SIGUSR2) };
+            unsafe { libc::pthread_kill(thread as libc::pthread_t, libc::SIGUSR2) };
             thread::sleep(Duration::from_micros(200));
         }
         let (kind, time) = waiter.join().unwrap();
