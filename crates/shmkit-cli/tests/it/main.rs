@@ -4,6 +4,7 @@
 
 mod contents;
 mod doctor;
+mod examples;
 mod help;
 mod keys;
 mod listing;
