@@ -17,6 +17,10 @@ pub(crate) fn count(command: &mut Command, deadline: Instant, all: &mut Tally) -
     let tally = counter.tally;
     let (passed, failed) = (tally.passed, tally.failed);
     *all += tally;
+    if outcome.is_err() && failed == 0 {
+        // A program that did not come to its end says nothing of what it has left out.
+        all.failed += 1;
+    }
     let remark = format!("{passed} passed, {failed} failed");
     match outcome {
         // Otherwise they did not build, or did not get to their end: the error says so.
@@ -125,6 +129,19 @@ fn closing_line(line: &str) -> Option<Tally> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_does_not_come_to_its_end_has_failed() {
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            "echo 'test result: ok. 1 passed; 0 failed; 0 ignored'; kill -9 $$",
+        ]);
+        let mut all = Tally::default();
+        let deadline = Instant::now() + std::time::Duration::from_secs(60);
+        assert!(count(&mut command, deadline, &mut all).is_err());
+        assert_eq!((all.passed, all.failed, all.is_good()), (1, 1, false));
+    }
 
     #[test]
     fn closing_lines_are_added_up_across_pieces() {
