@@ -21,7 +21,7 @@ pub(crate) fn start(command: Command) -> io::Result<Child> {
             .name("nursery".into())
             .spawn(move || {
                 for (mut command, reply) in orders {
-                    _ = reply.send(command.spawn());
+                    _ = reply.send(spawn(&mut command));
                 }
             })
             .expect("a thread");
@@ -32,4 +32,24 @@ pub(crate) fn start(command: Command) -> io::Result<Child> {
         .send((command, reply))
         .expect("the nursery never ends");
     born.recv().expect("the nursery answers every order")
+}
+
+#[cfg(not(windows))]
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    command.spawn()
+}
+
+/// Wine 8 on a busy machine sometimes has a process that ends before it has begun, and then says
+/// that there was an internal error. None of the program has run by then, so another one may.
+#[cfg(windows)]
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    const ERROR_INTERNAL_ERROR: i32 = 1359;
+    const ATTEMPTS: usize = 10;
+    for _ in 1..ATTEMPTS {
+        match command.spawn() {
+            Err(error) if error.raw_os_error() == Some(ERROR_INTERNAL_ERROR) => {}
+            born => return born,
+        }
+    }
+    command.spawn()
 }
