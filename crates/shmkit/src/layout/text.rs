@@ -24,9 +24,17 @@ pub(super) const fn hash(layout: &Layout) -> u64 {
 
 /// The hash of a text that is there already.
 pub(super) fn hash_of(text: &str) -> u64 {
-    text.bytes().fold(FNV_OFFSET, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
-    })
+    fnv(FNV_OFFSET, text.as_bytes())
+}
+
+/// The hash of what `hash` is of and these bytes.
+const fn fnv(mut hash: u64, bytes: &[u8]) -> u64 {
+    let mut i = 0;
+    while i < bytes.len() {
+        hash = (hash ^ bytes[i] as u64).wrapping_mul(FNV_PRIME);
+        i += 1;
+    }
+    hash
 }
 
 pub(super) const fn len(layout: &Layout) -> usize {
@@ -172,13 +180,7 @@ impl<'a> Sink<'a> {
         }
         self.len += bytes.len();
         assert!(self.len <= MAX_LEN, "the layout's text is over 256 KiB");
-        let mut hash = self.hash;
-        let mut i = 0;
-        while i < bytes.len() {
-            hash = (hash ^ bytes[i] as u64).wrapping_mul(FNV_PRIME);
-            i += 1;
-        }
-        self.hash = hash;
+        self.hash = fnv(self.hash, bytes);
     }
 }
 

@@ -99,6 +99,12 @@ fn look_up(address: usize) -> Result<u32, NoLease> {
     Ok(of.lease)
 }
 
+/// Sets what others call this process in the segment that `address` lies in; says whether there was
+/// a place for it.
+pub(crate) fn set_label(address: usize, label: &str) -> bool {
+    of(address).is_ok_and(|lease| roster::label(roster_of(address), lease, label))
+}
+
 /// The roster of the segment that `address` lies in; empty if it has none.
 pub(crate) fn roster_of<'s>(address: usize) -> &'s [roster::Entry] {
     let Some(roster) = attachment::roster(address) else {

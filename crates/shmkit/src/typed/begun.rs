@@ -8,13 +8,14 @@ use std::time::Duration;
 use super::Location;
 use super::header::{self, Geometry, Header};
 use super::outline::Outline;
+use crate::atomic::fault_point;
 use crate::backend::Origin;
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::interrupt;
 use crate::lease;
 use crate::segment::{Options, SharedMemory};
 use crate::sync::{Limit, LockHolder, Once, Undone};
-use crate::sys::attachment::{self, Ledger};
+use crate::sys::attachment;
 
 /// See the module.
 pub(super) struct Begun {
@@ -57,12 +58,7 @@ impl Begun {
                 ))
                 .hint("attach the whole of it, or a range that begins at the start of a page"));
         }
-        let ledger = Ledger {
-            counter: header::COUNTER,
-            roster: header::ROSTER,
-            name: segment.name(),
-        };
-        attachment::set_ledger(base.expose_provenance(), ledger);
+        attachment::set_ledger(base.expose_provenance(), header::ledger(segment.name()));
         // SAFETY: the header lies inside the segment, as `read` saw.
         let value = unsafe { base.add(header.header_len) };
         let value = NonNull::new(value).expect("nothing is mapped at address 0");
@@ -96,6 +92,28 @@ impl Begun {
             }
             false => self.once().call_once_or_fail(patience, write),
         }
+    }
+
+    /// The same for one to whom `fill` comes with a value of zeros.
+    ///
+    /// # Safety
+    /// The value has `size` bytes, in a segment that is attached for writing.
+    pub(super) unsafe fn initialize_zeros_by<E>(
+        &self,
+        size: usize,
+        patience: Duration,
+        fill: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Result<(), E>> {
+        let is_zeros = self.is_made_here();
+        self.initialize_by(patience, || {
+            if !is_zeros {
+                // Somebody else has begun, and died or failed half-way.
+                fault_point();
+                // SAFETY: inside the segment, as the caller says, and this process's turn.
+                unsafe { self.value.write_bytes(0, size) };
+            }
+            fill()
+        })
     }
 
     /// Waits until somebody else has put the value there.

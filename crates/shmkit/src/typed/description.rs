@@ -9,7 +9,7 @@ use crate::layout::{Schema, mark};
 use crate::mapping::{Ro, View};
 use crate::segment::SharedMemory;
 use crate::sync::{BLAMED, LockHolder, held_for, peek};
-use crate::sys::attachment::{self, Ledger};
+use crate::sys::attachment;
 
 /// What a typed segment says of itself: its type, whether it is initialised, who made it, who holds
 /// its locks.
@@ -68,12 +68,7 @@ impl<'s> Description<'s> {
         }
         let header = Header::read(view)
             .map_err(|defect| header::refuse(defect, Op::Inspect).on(segment.name()))?;
-        let ledger = Ledger {
-            counter: header::COUNTER,
-            roster: header::ROSTER,
-            name: segment.name(),
-        };
-        attachment::set_ledger(view.as_ptr().addr(), ledger);
+        attachment::set_ledger(view.as_ptr().addr(), header::ledger(segment.name()));
         Ok(Some(Self { segment, header }))
     }
 

@@ -89,19 +89,14 @@ impl<T: ShmSafe> Draft<T> {
         fill: impl FnOnce(&mut T) -> Result<(), E>,
     ) -> Result<Result<Shared<T>, E>> {
         let mut place = self.place();
-        let is_zeros = self.begun.is_made_here();
-        let write = || {
-            if !is_zeros {
-                // Somebody else has begun, and died or failed half-way.
-                fault_point();
-                // SAFETY: inside the segment, aligned, and this process's turn.
-                unsafe { place.write_bytes(0, 1) };
-            }
-            // SAFETY: as above, and zeros are a value of a `ShmSafe`; nobody else has a reference
-            // before it is initialised.
-            fill(unsafe { place.as_mut() })
-        };
-        let done = self.begun.initialize_by(patience, write)?;
+        // SAFETY: inside the segment, aligned, and this process's turn; zeros are a value of a
+        // `ShmSafe`, and nobody else has a reference before it is initialised.
+        let write = || fill(unsafe { place.as_mut() });
+        // SAFETY: the segment has a `T`, and is attached for writing.
+        let done = unsafe {
+            self.begun
+                .initialize_zeros_by(size_of::<T>(), patience, write)
+        }?;
         // SAFETY: initialised, and the caller vouches for the others.
         Ok(done.map(|()| unsafe { self.finish() }))
     }

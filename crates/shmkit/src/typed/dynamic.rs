@@ -11,11 +11,10 @@ use super::Location;
 use super::begun::Begun;
 use super::header::{self, Header};
 use super::outline::Outline;
-use crate::atomic::fault_point;
 use crate::backend::Detached;
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::layout::{Role, Schema, SchemaField, Shape};
-use crate::lease::{self, roster};
+use crate::lease;
 use crate::mapping::{Access, Ro, Rw, View};
 use crate::segment::{Options, SharedMemory};
 use crate::sync::{Barrier, Condvar, Event, Limit, Mutex, Once, RecursiveMutex, RwLock, Semaphore};
@@ -193,16 +192,10 @@ impl Dynamic {
         // SAFETY: the value lies inside the segment, which is attached for writing and borrowed
         // for as long as `fill` has it; it is this process's turn.
         let value = unsafe { View::from_raw_parts(begun.value.as_ptr(), size_of_value(schema)) };
-        let is_zeros = begun.is_made_here();
-        let write = || {
-            if !is_zeros {
-                // Somebody else has begun, and died or failed half-way.
-                fault_point();
-                value.fill(0);
-            }
-            fill(value)
-        };
-        let done = begun.initialize_by(options.patience(), write)?;
+        // SAFETY: as above.
+        let done = unsafe {
+            begun.initialize_zeros_by(size_of_value(schema), options.patience(), || fill(value))
+        }?;
         Ok(done.map(|()| Self::new(begun, schema.clone())))
     }
 
@@ -244,8 +237,7 @@ impl Dynamic {
     /// Sets what messages of other processes call this one; see
     /// [`Shared::set_label`](super::Shared::set_label).
     pub fn set_label(&self, label: &str) -> bool {
-        let address = self.value.addr().get();
-        lease::of(address).is_ok_and(|lease| roster::label(lease::roster_of(address), lease, label))
+        lease::set_label(self.value.addr().get(), label)
     }
 
     /// Detaches now instead of at drop, says whether the segment is gone, and reports a failure.
@@ -332,6 +324,9 @@ primitives! {
 
 /// The primitive of that name that begins at `offset` of such a value.
 fn find<'s>(schema: &'s Schema, offset: u64, name: &str) -> Option<&'s Schema> {
+    if offset >= schema.size() {
+        return None;
+    }
     let (mut schema, mut offset) = (schema, offset);
     loop {
         match schema.shape() {

@@ -16,7 +16,7 @@ use crate::layout::mark::{self, MAGIC};
 use crate::lease::roster;
 use crate::mapping::{Ro, View};
 use crate::sync::Once;
-use crate::sys::attachment;
+use crate::sys::attachment::{self, Ledger};
 use crate::sys::identity::identity;
 
 /// The one version of the format so far.
@@ -87,6 +87,15 @@ impl Geometry {
                 .ok()
                 .filter(|&size| size <= isize::MAX as usize)?,
         })
+    }
+}
+
+/// Where a typed segment of that name keeps who uses it.
+pub(super) fn ledger(name: String) -> Ledger {
+    Ledger {
+        counter: COUNTER,
+        roster: ROSTER,
+        name,
     }
 }
 

@@ -94,6 +94,7 @@ mod tests {
             Schema::rw_lock(most()),
             Schema::array(most(), 2),
             Schema::array_vec(most(), 2),
+            Schema::structure("S", 1, [("a", most()), ("b", Schema::scalar(Scalar::U64))]),
         ] {
             let error = made.unwrap_err().to_string();
             assert!(error.contains("larger than any memory"), "{error}");

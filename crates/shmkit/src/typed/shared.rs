@@ -17,7 +17,7 @@ use crate::backend::Detached;
 use crate::error::ErrorKind;
 use crate::error::{Op, Result};
 use crate::layout::ShmSafe;
-use crate::lease::{self, roster};
+use crate::lease;
 use crate::mapping::{Access, Mode, Ro, Rw};
 use crate::segment::{Options, SharedMemory};
 use crate::sync::Limit;
@@ -244,8 +244,7 @@ impl<T: ShmSafe> Shared<T> {
     /// Sets what messages of other processes call this one, as holder of a lock in this segment; at
     /// most 56 bytes are kept. Says whether there was a place for it: there are 40.
     pub fn set_label(&self, label: &str) -> bool {
-        let address = self.value.addr().get();
-        lease::of(address).is_ok_and(|lease| roster::label(lease::roster_of(address), lease, label))
+        lease::set_label(self.value.addr().get(), label)
     }
 }
 

@@ -108,7 +108,7 @@ impl Schema {
         let mut placed = Vec::new();
         for (field, schema) in fields {
             let field = field.into();
-            let padding = end.next_multiple_of(schema.align.into()) - end;
+            let padding = size_of(end, schema.align)? - end;
             if padding > 0 {
                 return Err(SchemaError::new(format!(
                     "field `{field}` of `{name}`: {} of padding before it; add a field `_pad: \
@@ -124,7 +124,7 @@ impl Schema {
             end = end_of(&placed)?;
         }
         let align = align_of(&placed);
-        let padding = end.next_multiple_of(align.into()) - end;
+        let padding = size_of(end, align)? - end;
         if padding > 0 {
             return Err(SchemaError::new(format!(
                 "`{name}`: {} of padding at the end; add a field `_pad: [u8; {padding}]` there",

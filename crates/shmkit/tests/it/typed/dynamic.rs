@@ -321,6 +321,22 @@ struct Everything {
 }
 
 #[test]
+fn nothing_is_found_past_the_end_of_an_array() {
+    let key = TestKey::named();
+    let schema = Schema::array(Schema::of::<Mutex<u64>>(), 2).unwrap();
+    let fill = |_: View<'_, Rw>| Ok::<(), ()>(());
+    // SAFETY: nobody else knows the key.
+    let made = unsafe { Dynamic::open_or_init(&key.key, &schema, fill) };
+    let made = made.unwrap().unwrap();
+    for there in [0, 24] {
+        drop(made.mutex(there).unwrap().lock().unwrap());
+    }
+    for beyond in [48, 24_000, u64::MAX / 24 * 24] {
+        assert!(made.mutex(beyond).is_err(), "{beyond}");
+    }
+}
+
+#[test]
 fn each_primitive_is_found_where_it_is_and_nowhere_else() {
     let key = TestKey::named();
     let made = Everything {
