@@ -60,6 +60,11 @@ impl Report {
             );
             eprintln!("{}", line.trim_end());
         }
+        self.is_good()
+    }
+
+    /// Whether every step so far went well.
+    pub(crate) fn is_good(&self) -> bool {
         self.rows.iter().all(|row| row.outcome.is_ok())
     }
 }

@@ -55,6 +55,10 @@ impl Tally {
     pub(crate) fn of_log(log: &str) -> Self {
         let mut tally = Self::default();
         log.lines().for_each(|line| tally.read(line));
+        let begun = log.lines().filter(|line| is_opening_line(line)).count();
+        let ended = log.lines().filter_map(closing_line).count();
+        // A program that did not come to its end says nothing of what it has left out.
+        tally.failed += begun.saturating_sub(ended) as u64;
         tally
     }
 
@@ -85,7 +89,7 @@ impl AddAssign for Tally {
     }
 }
 
-/// Finds the closing lines of test programs in a stream.
+/// Splits a stream into lines for a tally.
 #[derive(Default)]
 struct Counter {
     line: Vec<u8>,
@@ -109,6 +113,16 @@ impl Counter {
 fn passed(line: &str) -> Option<&str> {
     let (name, end) = line.trim_end().strip_prefix("test ")?.split_once(" ... ")?;
     (end == "ok").then_some(name)
+}
+
+/// Whether it is `running 8 tests`.
+fn is_opening_line(line: &str) -> bool {
+    let count = line.strip_prefix("running ");
+    let count = count.and_then(|it| {
+        it.strip_suffix(" tests")
+            .or_else(|| it.strip_suffix(" test"))
+    });
+    count.is_some_and(|count| count.parse::<u64>().is_ok())
 }
 
 /// Reads `test result: ok. 8 passed; 0 failed; 7 ignored; ...`.
@@ -141,6 +155,14 @@ mod tests {
         let deadline = Instant::now() + std::time::Duration::from_secs(60);
         assert!(count(&mut command, deadline, &mut all).is_err());
         assert_eq!(all.failed, 1);
+    }
+
+    #[test]
+    fn a_log_of_a_program_that_did_not_come_to_its_end_is_not_good() {
+        let whole =
+            "running 1 test\ntest a ... ok\ntest result: ok. 1 passed; 0 failed; 0 ignored;\n";
+        assert!(Tally::of_log(whole).is_good());
+        assert!(!Tally::of_log(&format!("{whole}running 2 tests\ntest b ... ok\n")).is_good());
     }
 
     #[test]
