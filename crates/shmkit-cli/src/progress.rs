@@ -99,9 +99,13 @@ pub(crate) fn spinning<T>(what: &str, work: impl FnOnce() -> T) -> T {
 }
 
 fn spinning_on<T>(target: ProgressDrawTarget, what: &str, work: impl FnOnce() -> T) -> T {
+    if target.is_hidden() {
+        return work();
+    }
     let (done, ended) = mpsc::channel::<()>();
     thread::scope(|scope| {
-        scope.spawn(move || {
+        // Where there are no more threads nothing is said, and the work is done all the same.
+        let _ = thread::Builder::new().spawn_scoped(scope, move || {
             if ended.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
