@@ -40,12 +40,14 @@ thread_local! {
 }
 
 /// Runs `act`; while this thread waits in it for anything of shmkit's, `check` is asked at least
-/// every 50 milliseconds, and at once after a signal, whether the wait is to end.
+/// every 50 milliseconds, and at once after a signal, whether the wait is to end. Not while a name is
+/// opened or left, which may take seconds on a busy machine.
 ///
 /// A wait that ends so is an error of the kind [`Interrupted`](ErrorKind::Interrupted), and as if
 /// its time had been over: nothing was taken, and no wake-up that was meant for others is lost. What
-/// came at the last moment may be had all the same. Waits of other threads, and of asynchronous
-/// tasks, go on.
+/// came at the last moment may be had all the same. Waits of other threads go on, and
+/// so do those of the asynchronous tasks that they poll; a task that is polled within `act` is one of
+/// its waits.
 ///
 /// `check` may do as it likes, also wait for something of shmkit's itself. Scopes may be nested; the
 /// innermost is asked.

@@ -1,31 +1,22 @@
 //! Segments and semaphores on a system for which there are none yet: everything is `Unsupported`,
 //! and none can exist.
 
-use std::convert::Infallible;
 use std::io::{self, Read};
-use std::marker::PhantomData;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::time::Duration;
 
+pub(crate) use super::no_semaphore::{Semaphore, Taken, Ticket};
 use super::{
-    Advice, Detached, Examined, FsKind, Grant, InUse, Lifetime, Nodes, Origin, Owners, Removal,
-    Seals, Spec, Suspect, Target, unsupported,
+    Advice, Detached, Examined, FsKind, InUse, Lifetime, Nodes, Origin, Removal, Seals, Spec,
+    Suspect, Target, unsupported,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
-use crate::key::{KeyType, NativeIpcKey};
+use crate::key::NativeIpcKey;
 
 /// An attached segment, of which there is none.
 #[derive(Debug)]
 pub(crate) enum Segment {}
-
-/// A semaphore, of which there is none.
-#[derive(Debug)]
-pub(crate) enum Semaphore {}
-
-/// A lock that is held, of which there is none.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Taken<'s>(Infallible, PhantomData<&'s ()>);
 
 pub(crate) fn create(target: &Target, _: &Spec, op: Op) -> Result<(Segment, Option<Semaphore>)> {
     Err(unsupported_target(target, op))
@@ -210,42 +201,6 @@ impl Segment {
 }
 
 impl Semaphore {
-    pub(crate) fn open(key: &NativeIpcKey, _: u32, _: u32, _: Owners, op: Op) -> Result<Self> {
-        Err(unsupported(key, op))
-    }
-
-    pub(crate) fn lock_at_once(&self) -> Option<Taken<'_>> {
-        match *self {}
-    }
-
-    pub(crate) fn try_lock(&self) -> io::Result<Option<(Taken<'_>, Grant)>> {
-        match *self {}
-    }
-
-    pub(crate) fn lock_within(&self, _: Duration) -> io::Result<Option<(Taken<'_>, Grant)>> {
-        match *self {}
-    }
-
-    pub(crate) fn suspects(&self) -> io::Result<Vec<Suspect>> {
-        match *self {}
-    }
-
-    pub(crate) fn redeem(&self, _: Ticket) -> Option<Taken<'_>> {
-        match *self {}
-    }
-
-    pub(crate) fn acquire_within(&self, _: Duration) -> io::Result<bool> {
-        match *self {}
-    }
-
-    pub(crate) fn release(&self, _: u32) -> io::Result<()> {
-        match *self {}
-    }
-
-    pub(crate) fn set_value(&self, _: u32) -> io::Result<()> {
-        match *self {}
-    }
-
     pub(crate) fn leave_with(self, _: &NativeIpcKey) {
         match self {}
     }
@@ -259,10 +214,6 @@ impl Semaphore {
     }
 }
 
-/// What the holder of a lock gives back, of which there is none.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ticket(Infallible);
-
 /// A user of a semaphore, of which there is none.
 #[derive(Debug)]
 pub(crate) enum Presence {}
@@ -274,16 +225,6 @@ impl Presence {
 
     pub(crate) fn is_own(&self) -> bool {
         match *self {}
-    }
-}
-
-impl Taken<'_> {
-    pub(crate) fn ticket(self) -> Ticket {
-        match self.0 {}
-    }
-
-    pub(crate) fn give(self, _: bool) {
-        match self.0 {}
     }
 }
 

@@ -12,6 +12,8 @@ mod info;
 mod kind;
 #[cfg(sys = "linux")]
 mod nameless;
+#[cfg(not(any(keys = "posix", keys = "windows")))]
+mod no_semaphore;
 #[cfg(any(sys = "linux", sys = "portable"))]
 #[cfg_attr(not(keys = "posix"), path = "posix_none.rs")]
 #[cfg_attr(all(keys = "posix", anchored), path = "posix_objects/mod.rs")]

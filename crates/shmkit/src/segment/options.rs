@@ -8,6 +8,7 @@ use super::placement::Placement;
 use crate::backend::backoff::Backoff;
 use crate::backend::{self, InUse, Lifetime, Orphans, Owners, Removal, Seals, Spec, Target, Wish};
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::interrupt;
 use crate::key::NativeIpcKey;
 use crate::mapping::Access;
 
@@ -306,6 +307,9 @@ impl Options {
                 }
                 // Another was faster; or everybody left meanwhile, and we shall be faster.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && backoff.again() => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && interrupt::has_come() => {
+                    return Err(Error::new(op, ErrorKind::Interrupted).on(&target));
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -5,17 +5,21 @@
 )]
 
 use std::cell::Cell;
+use std::error::Error as _;
 use std::fmt::Debug;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use shmkit::key::{KeyType, NativeIpcKey};
 use shmkit::os::handover::{self, Parcel, Rendezvous};
+use shmkit::qt::{AccessMode, QNativeIpcKey, QSystemSemaphore};
 use shmkit::sync::{Barrier, Condvar, Event, Mutex, Once, RwLock, Semaphore};
 use shmkit::typed::{Shared, ShmSafe};
 use shmkit::watch::{self, Until, Watch};
-use shmkit::{Access, Error, ErrorKind, Options, Result, SharedMemory, interrupt};
+use shmkit::{Access, Error, ErrorKind, InUse, Lifetime, Options, Result, SharedMemory, interrupt};
 use shmkit_testkit::{Scratch, deadline, unique_name};
 
 use crate::support::{LONG, SHORT, TestKey, for_every_key};
@@ -65,6 +69,40 @@ fn a_lock_that_was_not_waited_for_can_be_taken(key: TestKey) {
     drop(segment);
     // Leaving is not interrupted.
     assert!(key.traces().is_empty());
+}
+
+#[test]
+fn an_attach_that_is_ended_does_not_go_on_without_the_lock() {
+    let key = TestKey::system_v();
+    let mut options = Options::new();
+    let kept = options.size(64).lifetime(Lifetime::Kept).create(&key);
+    drop(kept.unwrap().lock().unwrap());
+    let lock = QNativeIpcKey::from_string(&key.to_string());
+    let lock = QSystemSemaphore::with_native_key(&lock, 1, AccessMode::Open);
+    assert!(lock.acquire(), "{}", lock.error_string());
+    // Nobody is attached, so whoever has the lock may be about to remove it.
+    let _watch = deadline(LONG);
+    let ended = interrupt::with(|| true, || SharedMemory::attach(&key));
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Interrupted);
+    let ended = interrupt::with(|| true, || SharedMemory::remove(&key, InUse::RemoveAnyway));
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Interrupted);
+    assert!(lock.release(1));
+    SharedMemory::attach(&key).unwrap();
+}
+
+#[test]
+fn a_key_file_that_is_a_link_to_nowhere_is_an_error() {
+    let folder = Scratch::new();
+    let path = folder.join("link");
+    symlink("/no/such/file", &path).unwrap();
+    let key = NativeIpcKey::new(path.to_str().unwrap(), KeyType::SYSTEM_V);
+    let _watch = deadline(LONG);
+    let error = SharedMemory::create(&key, 64).unwrap_err();
+    let cause = error.source().expect("a cause").to_string();
+    assert!(
+        cause.contains("symbolic link to nowhere"),
+        "{error}: {cause}"
+    );
 }
 
 /// One of each.

@@ -1,7 +1,7 @@
 //! Joining a file that exists, by its path or by a descriptor.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -126,17 +126,18 @@ fn enter_without_leases(
     spec: &Spec,
     shape: Shape,
 ) -> io::Result<Option<(User, Origin)>> {
-    come(fd.as_fd())?;
-    if file::status(&fd)?.links == 0 {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    let is_orphan = status.is_ephemeral() && is_first(fd.as_fd(), status.id)?;
-    if is_orphan && spec.orphans == Orphans::Remove {
-        return match unlink_if_same(path, status.id)? {
-            Outcome::Removed => Ok(None),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        };
-    }
+    let is_orphan = match decide(fd.as_fd(), status, path, spec) {
+        Ok(Some(is_orphan)) => is_orphan,
+        in_vain => {
+            // Those who left meanwhile relied on us.
+            let is_left = in_vain.is_err() && status.is_ephemeral();
+            have_come(fd.as_fd())?;
+            if is_left {
+                unlink_if_last(fd.as_fd(), path, status.id)?;
+            }
+            return in_vain.map(|_| None);
+        }
+    };
     let user = User::map(fd, shape.window)?;
     be_present(user.as_fd())?;
     have_come(user.as_fd())?;
@@ -145,6 +146,27 @@ fn enter_without_leases(
         false => Origin::Attached,
     };
     Ok(Some((user, origin)))
+}
+
+/// Comes, and says whether the segment is an orphan; `None` if it was to be removed then, and is.
+fn decide(
+    fd: BorrowedFd<'_>,
+    status: &Status,
+    path: &Path,
+    spec: &Spec,
+) -> io::Result<Option<bool>> {
+    come(fd)?;
+    if file::status(fd)?.links == 0 {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let is_orphan = status.is_ephemeral() && is_first(fd, status.id)?;
+    if is_orphan && spec.orphans == Orphans::Remove {
+        return match unlink_if_same(path, status.id)? {
+            Outcome::Removed => Ok(None),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        };
+    }
+    Ok(Some(is_orphan))
 }
 
 pub(super) fn check(status: &Status, trust: Owners) -> io::Result<()> {

@@ -15,6 +15,7 @@ use crate::backend::backoff::Backoff;
 use crate::backend::target::directory_of;
 use crate::backend::{Lifetime, Origin, Spec, no_contents, unreadable};
 use crate::error::{Error, ErrorKind, Op, Result};
+use crate::interrupt;
 use crate::mapping::Access;
 use crate::sys::attachment;
 use crate::sys::file::{self, EPHEMERAL, Newborn, Room, Status, Unnamed};
@@ -108,6 +109,9 @@ fn publish(
         match reclaim(path).map_err(|error| explain(error, path, op))? {
             Reclaim::Done => origin = Origin::Reclaimed,
             Reclaim::Gone if backoff.again() => {}
+            Reclaim::Gone if interrupt::has_come() => {
+                return Err(Error::new(op, ErrorKind::Interrupted));
+            }
             Reclaim::Gone => return Err(restless(op)),
             Reclaim::Refused(why) => return Err(taken(why, op)),
         }

@@ -88,7 +88,10 @@ impl Segment {
             loop {
                 let done = try_cut()?;
                 if done.is_some() || self.user.is_blind() || !backoff.again() {
-                    return Ok(done);
+                    return match done {
+                        None if interrupt::has_come() => Err(interrupt::over_for_system()),
+                        done => Ok(done),
+                    };
                 }
             }
         });

@@ -22,7 +22,8 @@
 //! meanwhile: only who has it removes or attaches. Whoever comes says so first (one more byte),
 //! which keeps all but those who come from looking, then waits for charge, and sees whether the
 //! name is still there and somebody has the file. Those who only ask have it open, too; they
-//! *mark* their descriptions (another byte), lest they take one another for users.
+//! *mark* their descriptions (another byte), lest they take one another for users. Each look takes
+//! charge anew, so several who leave may look at the same time; one of them removes.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -92,8 +93,9 @@ pub(in crate::backend) fn come(fd: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Ends what [`come`] began: whoever stays is present or has a mapping by now.
 pub(in crate::backend) fn have_come(fd: BorrowedFd<'_>) -> io::Result<()> {
-    file::unclaim(fd)?;
-    lease::unlock(fd, COMING, 1)
+    let given_back = file::unclaim(fd);
+    lease::unlock(fd, COMING, 1)?;
+    given_back
 }
 
 /// Whether one who has charge is the only one. Others may be coming.

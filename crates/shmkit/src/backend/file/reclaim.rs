@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::attach::{check, is_unborn};
 use super::explain::{Squatted, explain};
-use super::last::{Outcome, take_charge, unlink_if_last};
+use super::last::{Outcome, take_charge, unlink_if_last, unlink_if_same};
 use crate::backend::{InUse, Owners};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::mapping::Access;
@@ -115,8 +115,11 @@ fn unlink_by_name(path: &Path, in_use: InUse) -> io::Result<bool> {
         (Outcome::InUse, InUse::RemoveAnyway) => {}
     }
     take_charge(fd.as_fd())?;
-    if file::status_of_name(path)?.id != status.id {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    file::unlink(path).map(|()| true)
+    let removed = match unlink_if_same(path, status.id) {
+        Ok(Outcome::Removed) => Ok(true),
+        Ok(_) => Err(io::ErrorKind::NotFound.into()),
+        Err(error) => Err(error),
+    };
+    file::unclaim(fd.as_fd())?;
+    removed
 }

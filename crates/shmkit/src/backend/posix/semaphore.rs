@@ -276,7 +276,8 @@ impl Semaphore {
         }
     }
 
-    /// Goes where the name leads now; says whether that is elsewhere.
+    /// Goes where the name leads now; says whether that is elsewhere. Where there are no leases this
+    /// waits for whoever is about to remove it, however long the caller wanted to wait.
     #[cold]
     fn follow(&self, mapped: &Mapped) -> io::Result<bool> {
         let _steady = fork::steady();

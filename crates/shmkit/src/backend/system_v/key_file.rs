@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use super::segment::ATTEMPTS;
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
 use crate::mapping::Access;
@@ -54,11 +55,14 @@ pub(crate) fn number_of(key: &NativeIpcKey) -> Option<u32> {
 impl KeyFile {
     /// Finds the key file.
     pub(super) fn find(path: &str, project: u8) -> io::Result<Self> {
-        let status = file::status_of_path(path)?;
-        Ok(Self {
+        Ok(Self::of(&file::status_of_path(path)?, project))
+    }
+
+    fn of(status: &Status, project: u8) -> Self {
+        Self {
             ipc_key: ipc_key(status.id.device, status.id.inode, project),
             id: status.id,
-        })
+        }
     }
 
     /// Finds the key file, or makes it; says whether it did. Pinned for whoever makes something of
@@ -66,18 +70,22 @@ impl KeyFile {
     /// process without descriptors goes without.
     pub(super) fn find_or_make(path: &str, project: u8) -> io::Result<(Self, Option<Pin>, bool)> {
         let mut made = false;
-        loop {
-            let pin = file::pin_target(path).ok();
-            let pinned = pin.as_ref().and_then(|pin| file::status(pin).ok());
-            match Self::find(path, project) {
+        for _ in 0..ATTEMPTS {
+            let found = match file::pin_target(path) {
+                Ok(pin) => file::status(&pin).map(|it| (Self::of(&it, project), Some(pin))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
+                Err(_) => Self::find(path, project).map(|file| (file, None)),
+            };
+            match found {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                // Replaced between two looks.
-                Ok(found) if pinned.is_some_and(|pinned| pinned.id != found.id) => continue,
-                found => return Ok((found?, pin, made)),
+                found => return found.map(|(file, pin)| (file, pin, made)),
             }
             // Nothing is made of it yet, so a reaper may take it for a leftover.
             made = file::make_file(path, MODE | EPHEMERAL)?;
         }
+        Err(io::Error::other(
+            "the key file vanishes again and again, or is a symbolic link to nowhere",
+        ))
     }
 
     /// Which file it is.

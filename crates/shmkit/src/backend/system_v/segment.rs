@@ -49,7 +49,7 @@ const CREATE_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How often a key file or a segment may vanish under us before we say so.
-const ATTEMPTS: u32 = 1000;
+pub(super) const ATTEMPTS: u32 = 1000;
 
 /// Makes a segment; an orphan of the key is removed first.
 pub(crate) fn create(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<(Segment, Semaphore)> {
@@ -268,8 +268,11 @@ fn lock_unless_attached(
         let is_anybody_attached = segment()
             .and_then(system_v::segment_status)
             .is_ok_and(|status| status.attached > 0);
-        if is_anybody_attached || begun.elapsed() >= CREATE_PATIENCE || interrupt::has_come() {
+        if is_anybody_attached || begun.elapsed() >= CREATE_PATIENCE {
             return Ok(None);
+        }
+        if interrupt::has_come() {
+            return Err(interrupt::over_for_system());
         }
     }
 }
@@ -448,6 +451,7 @@ pub(crate) fn remove(key: &NativeIpcKey, spec: &Spec, in_use: InUse) -> Result<(
     let taken = lock_for_create(&semaphore, op).map_err(|error| error.on(key));
     let taken = match (taken, in_use) {
         (Ok(taken), _) => Some(taken),
+        (Err(error), _) if error.kind() == ErrorKind::Interrupted => return Err(error),
         (Err(_), InUse::RemoveAnyway) => None,
         (Err(error), InUse::Refuse) => return Err(error),
     };

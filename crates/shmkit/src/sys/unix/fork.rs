@@ -93,8 +93,23 @@ impl User {
     /// Maps a window of `fd`, whose description is this user's alone, and registers it. The caller
     /// holds [`steady`] since before it opened `fd`.
     pub(crate) fn map(fd: OwnedFd, window: Window) -> io::Result<Self> {
-        let at = memory::map(fd.as_fd(), &window)?;
-        Ok(Self::register(fd, at, window))
+        let at = memory::map(fd.as_fd(), &window);
+        Self::register_mapped(fd, at, window)
+    }
+
+    /// What came of mapping; without a mapping `fd` keeps no locks.
+    fn register_mapped(
+        fd: OwnedFd,
+        at: io::Result<NonNull<u8>>,
+        window: Window,
+    ) -> io::Result<Self> {
+        match at {
+            Ok(at) => Ok(Self::register(fd, at, window)),
+            Err(error) => {
+                lease::unlock_all(fd.as_fd());
+                Err(error)
+            }
+        }
     }
 
     fn register(fd: OwnedFd, at: NonNull<u8>, window: Window) -> Self {
@@ -115,13 +130,8 @@ impl User {
     /// Maps a window of `object` for the user that `fd` stands for.
     #[cfg(anchored)]
     pub(crate) fn map_object(fd: OwnedFd, object: &OwnedFd, window: Window) -> io::Result<Self> {
-        match memory::map(object.as_fd(), &window) {
-            Ok(at) => Ok(Self::register(fd, at, window)),
-            Err(error) => {
-                lease::unlock_all(fd.as_fd());
-                Err(error)
-            }
-        }
+        let at = memory::map(object.as_fd(), &window);
+        Self::register_mapped(fd, at, window)
     }
 
     /// Ends the mapping and nothing else: the locks of the user stay.
