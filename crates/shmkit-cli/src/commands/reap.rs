@@ -43,13 +43,16 @@ struct LeftoverFacts {
 
 pub(crate) fn run(args: Reap) -> Result<ExitCode> {
     let reaper = reaper(&args)?;
-    let report = match args.yes {
+    let mut report = match args.yes {
         true => {
             let mut counter = Counter::new("removed");
             reaper.reap_each(|_| counter.add())?
         }
         false => reaper.preview()?,
     };
+    report
+        .leftovers
+        .sort_by_cached_key(|leftover| (leftover.kind.to_string(), name_of(leftover)));
     if args.json {
         output::json(&Facts::of(&report, args.yes))?;
     } else {
@@ -138,8 +141,9 @@ fn sum_up(report: &Report, removed: bool) {
         (0, _) if report.leftovers.is_empty() => output::message("nothing is left behind"),
         (0, _) => output::message("nothing was removed"),
         (count, true) => output::message(&format!("{count} removed, {freed} freed")),
-        (_, false) => output::hint(&format!(
-            "`shmkit reap --yes` removes this and frees {freed}"
+        (1, false) => output::hint(&format!("the same with --yes removes it and frees {freed}")),
+        (count, false) => output::hint(&format!(
+            "the same with --yes removes these {count} and frees {freed}"
         )),
     }
     if report.untold > 0 {
