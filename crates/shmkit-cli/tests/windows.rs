@@ -1,12 +1,12 @@
-//! The command on Windows, where segments are there as long as somebody uses them and nobody is told
-//! which there are.
+//! The command on Windows, where segments are there as long as somebody uses them, and nobody is told
+//! who that is.
 #![cfg(windows)]
 
 #[path = "it/support.rs"]
 #[allow(dead_code, reason = "some of it is for other systems")]
 mod support;
 
-use shmkit::key::NativeIpcKey;
+use shmkit::key::{KeyRules, KeyType, NativeIpcKey, Role};
 use shmkit::sync::Mutex;
 use shmkit::typed::{Shared, ShmSafe};
 use shmkit::{ErrorKind, SharedMemory};
@@ -93,16 +93,20 @@ struct Station {
     rain: [u16; 4],
 }
 
-#[test]
-fn the_type_and_the_locks_of_a_typed_segment_are_shown() {
-    let key = unique();
+fn station(key: &NativeIpcKey) -> Shared<Station> {
     let station = Station {
         frames: Mutex::new(7),
         rain: [1, 2, 3, 4],
     };
     // SAFETY: nobody else has the key.
     #[expect(unsafe_code, reason = "only this test knows the key")]
-    let station = unsafe { Shared::create(&key, station) }.unwrap();
+    unsafe { Shared::create(key, station) }.unwrap()
+}
+
+#[test]
+fn the_type_and_the_locks_of_a_typed_segment_are_shown() {
+    let key = unique();
+    let station = station(&key);
     let _held = station.frames.lock().unwrap();
     let text = run(&["info", &key.to_string()]).ok().text().to_owned();
     let me = format!("frames: held by process {}", std::process::id());
@@ -163,16 +167,82 @@ fn a_wait_ends_with_what_it_waits_for_or_the_time() {
 }
 
 #[test]
-fn what_needs_a_list_of_segments_says_that_there_is_none() {
-    for command in [&["ls"][..], &["reap"], &["events"], &["top", "--once"]] {
-        let said = run(command);
-        assert_eq!(said.code, 2, "{command:?}: {said:?}");
-        let words = ["Windows does not tell", "cannot be listed", "no list"];
-        assert!(
-            words.iter().any(|word| said.stderr.contains(word)),
-            "{command:?}: {said:?}"
-        );
+fn segments_are_listed_with_their_kinds() {
+    let (raw, typed) = (unique(), unique());
+    // A name of letters can be told from what Qt's legacy rule makes of it.
+    let letter = |byte: u8| char::from(b'A' + byte % 26);
+    let letters: String = unique_name().bytes().map(letter).collect();
+    let qt = KeyRules::of_this_process().legacy_key(Role::Segment, &letters, KeyType::Windows);
+    let _holding = [hold(&raw, "5000"), hold(&qt, "1")];
+    let _typed = station(&typed);
+    let all = run(&["ls", "--json"]).ok().json();
+    let all = all.as_array().unwrap();
+    let find = |key: &NativeIpcKey| {
+        let key = key.to_string();
+        let info = all.iter().find(|info| info["key"] == *key);
+        info.unwrap_or_else(|| panic!("{key} in {all:?}"))
+    };
+    for (key, kind, size) in [
+        (&raw, "unknown", 8192),
+        (&qt, "qt", 4096),
+        (&typed, "typed", 8192),
+    ] {
+        let info = find(key);
+        assert_eq!((&info["kind"], &info["size"]), (&kind.into(), &size.into()));
     }
+    let ours = all
+        .iter()
+        .find(|info| info["key"].to_string().contains("-owner"));
+    assert_eq!(ours, None, "a page that belongs to a lock is no segment");
+    let table = run(&[
+        "ls",
+        "--sort",
+        "size",
+        "--reverse",
+        &format!("*{}*", raw.native_key()),
+    ])
+    .ok();
+    assert!(table.text().contains(&raw.to_string()), "{table:?}");
+    let once = run(&["top", "--once"]).ok();
+    assert!(once.text().contains(&typed.to_string()), "{once:?}");
+}
+
+#[test]
+fn what_comes_and_goes_is_told() {
+    let key = unique();
+    let text = key.to_string();
+    let mut held = hold(&key, "1");
+    let events = [
+        "events",
+        "--existing",
+        "--json",
+        "--interval",
+        "0.05",
+        "--timeout",
+        "60",
+        &text,
+    ];
+    let (mut events, first) = Holding::start(shmkit(&events));
+    assert!(first.contains("existing"), "{first}");
+    held.kill();
+    let gone = events.line();
+    assert!(gone.contains("removed"), "{gone}");
+    let _held = hold(&key, "1");
+    let came = events.line();
+    assert!(came.contains("created") && came.contains(&text), "{came}");
+    events.kill();
+}
+
+#[test]
+fn nothing_is_ever_left_behind() {
+    let said = run(&["reap"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.stderr.contains("nothing is left behind"), "{said:?}");
+    let key = unique();
+    let _held = hold(&key, "1");
+    let said = run(&["reap", "--yes", "--key", &key.to_string()]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.text().contains("in use"), "{said:?}");
 }
 
 #[test]

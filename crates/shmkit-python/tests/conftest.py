@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 _count = itertools.count()
+
+# A shell that starts this in the background has Ctrl+C ignored, and every process that is started
+# from here would inherit that. A signal that is handled is not ignored after exec.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -43,6 +43,9 @@ use crate::key::NativeIpcKey;
 /// share with their forks, files that somebody has mapped to share and write, segments whose name
 /// is removed, and those of other namespaces. An ordinary user is told of the latter only as far
 /// as its own processes have them.
+///
+/// On Windows these are the named sections of the session and of the machine (`Global\`), without
+/// those that belong to the locks of shmkit.
 #[doc(alias = "ipcs")]
 #[doc(alias = "lsof")]
 pub fn list() -> Result<Vec<SegmentInfo>> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use comfy_table::Color;
-use shmkit::inspect::{Filter, Holder, SegmentInfo, SortBy, State};
+use shmkit::inspect::{Filter, Holder, Place, SegmentInfo, SortBy, State};
 
 use super::facts::Facts;
 use super::info::{name_of, owner_of, type_of};
@@ -226,7 +226,11 @@ fn hints(segments: &[SegmentInfo]) {
             "{count} orphans hold {held}: `shmkit reap --yes` frees them, and so does the next create of their keys"
         )),
     }
-    if segments.iter().any(|segment| !segment.complete) {
+    // Of the others the kernel itself counts.
+    let is_estimate = |segment: &SegmentInfo| {
+        !segment.complete && !matches!(segment.place, Place::SystemV { .. } | Place::Windows { .. })
+    };
+    if segments.iter().any(is_estimate) {
         output::hint(
             "some processes cannot be seen by this user or from here, so ATTACHED may be too low",
         );

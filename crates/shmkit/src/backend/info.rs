@@ -437,21 +437,25 @@ impl Outcome {
 }
 
 /// The hexadecimal digits at the end of Qt's legacy names.
-#[cfg(unix)]
+#[cfg(any(unix, keys = "windows"))]
 const HASH: usize = 40;
 
 /// The name that Qt's legacy rule made `native` from, if it can be told: the rule keeps the letters
 /// of the name and adds a hash of all of it, so that a name of nothing but letters is there in full.
-#[cfg(unix)]
+#[cfg(any(unix, keys = "windows"))]
 pub(crate) fn with_legacy_key(native: &str, key_type: KeyType) -> NativeIpcKey {
     use crate::key::{KeyRules, Platform, Role};
 
-    let (directory, file_name) = native.rsplit_once('/').unwrap_or_default();
+    let platform = match key_type {
+        KeyType::Windows => Platform::Windows,
+        _ => Platform::Linux,
+    };
+    let (directory, file_name) = native.rsplit_once('/').unwrap_or(("", native));
     let letters = file_name
         .strip_prefix("qipc_sharedmemory_")
         .and_then(|rest| rest.get(..rest.len().checked_sub(HASH)?));
     if let Some(name) = letters {
-        let rules = KeyRules::new(Platform::Linux).temp_dir(directory);
+        let rules = KeyRules::new(platform).temp_dir(directory);
         let legacy = rules.legacy_key(Role::Segment, name, key_type);
         if legacy.native_key() == native {
             return legacy;
@@ -523,7 +527,7 @@ mod tests {
     fn legacy_names_of_letters_are_told_from_their_keys() {
         use crate::key::{KeyRules, Platform, Role};
         let rules = KeyRules::new(Platform::Linux).temp_dir("/var/tmp");
-        for key_type in [KeyType::PosixRealtime, KeyType::SYSTEM_V] {
+        for key_type in [KeyType::PosixRealtime, KeyType::SYSTEM_V, KeyType::Windows] {
             let key = rules.legacy_key(Role::Segment, "Camera", key_type);
             assert_eq!(with_legacy_key(key.native_key(), key_type), key);
             // What is not a letter is only in the hash.

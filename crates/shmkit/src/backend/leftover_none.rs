@@ -1,6 +1,5 @@
 //! What users left behind, where there is nothing that they could leave.
 
-use super::unsupported;
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 
@@ -22,12 +21,27 @@ pub(crate) struct Search<'s> {
     pub(crate) untold: u64,
 }
 
-/// Goes through everything that may be left behind.
+/// Goes through everything that may be left behind. On Windows the kernel removes each segment with
+/// its last user.
 pub(crate) fn search(_: &mut Search<'_>) -> Result<()> {
-    Err(Error::new(Op::Inspect, ErrorKind::Unsupported).detail("segments cannot be listed here"))
+    match cfg!(keys = "windows") {
+        true => Ok(()),
+        false => Err(Error::new(Op::Inspect, ErrorKind::Unsupported)
+            .detail("segments cannot be listed here")),
+    }
 }
 
-/// Looks at what was asked for by name.
+/// Looks at what was asked for by name, which somebody uses if it is there.
 pub(crate) fn by_name(key: &NativeIpcKey, _: Act) -> Result<Vec<Leftover>> {
-    Err(unsupported(key, Op::Remove))
+    let found = super::find(key)?;
+    Ok(vec![Leftover {
+        kind: LeftoverKind::Segment,
+        key: found.key,
+        path: None,
+        bytes: found.size,
+        owner: found.owner,
+        created: found.created,
+        reason: found.reason,
+        outcome: Outcome::InUse,
+    }])
 }

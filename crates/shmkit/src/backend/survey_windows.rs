@@ -1,4 +1,4 @@
-//! Looking at segments on Windows, one at a time: which names there are, it tells nobody.
+//! Looking at segments on Windows.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,14 +6,12 @@ use std::io;
 use super::info::{LockInfo, LockUser};
 use super::windows::{lock, named};
 use super::{Holders, Place, SegmentInfo, semaphore_key, unsupported};
-use crate::error::{Error, ErrorKind, Op, Result};
+use crate::error::{Error, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
 
-/// All segments.
+/// All segments that have names which this process can use.
 pub(crate) fn list() -> Result<Vec<SegmentInfo>> {
-    Err(Error::new(Op::Inspect, ErrorKind::Unsupported)
-        .detail("Windows does not tell which segments there are")
-        .hint("ask for one by its key"))
+    named::list().map_err(|cause| Error::os(Op::Inspect, cause))
 }
 
 /// The segment of a key.

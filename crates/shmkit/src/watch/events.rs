@@ -85,7 +85,8 @@ impl Default for Watch {
 const SHORTEST: Duration = Duration::from_millis(20);
 
 impl Watch {
-    /// All POSIX and System V segments.
+    /// All POSIX and System V segments, or on Windows all that [`list`](crate::inspect::list) tells
+    /// of; there who attaches and detaches is not told.
     pub fn new() -> Self {
         Self::default()
     }
@@ -338,7 +339,7 @@ impl<'k> SystemVKeys<'k> {
 /// What tells one segment from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Id {
-    /// Of a file in the directory of POSIX segments.
+    /// Of a file in the directory of POSIX segments, or of a section of Windows'.
     Name(OsString),
     SystemV(i32),
 }
@@ -358,6 +359,7 @@ impl Id {
                 namespace: None,
                 ..
             } => Some(Self::SystemV(*id)),
+            Place::Windows { name } => Some(Self::Name(name.into())),
             _ => None,
         }
     }

@@ -3,7 +3,9 @@
 use crate::key::rules::hash;
 
 /// Where a name lives: in this session's names, or those of the whole machine.
-const SPACES: [&str; 2] = [r"Local\", r"Global\"];
+const SPACES: [&str; 2] = [r"Local\", GLOBAL];
+
+pub(super) const GLOBAL: &str = r"Global\";
 
 /// A name and its space.
 fn split(name: &str) -> (&str, &str) {
@@ -31,6 +33,17 @@ pub(super) fn beside(name: &str, what: &str) -> String {
     format!("{space}shmkit-{}-{what}", hash(name))
 }
 
+/// Whether an object, named without its space, belongs to another one of ours.
+pub(super) fn is_beside(name: &str) -> bool {
+    let rest = name.strip_prefix("shmkit-");
+    let of = rest.and_then(|rest| rest.split_once('-'));
+    of.is_some_and(|(of, _)| of.len() == hash("").len() && of.bytes().all(is_hex))
+}
+
+fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_hexdigit()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +57,10 @@ mod tests {
         );
         assert!(beside("cam0", "birth").starts_with("shmkit-"));
         assert_ne!(beside("cam0", "birth"), beside("cam1", "birth"));
+        assert!(is_beside(&beside("cam0", "lease7")));
+        for other in ["cam0", "shmkit-cam0", "shmkit-test-1", "shm_cam0"] {
+            assert!(!is_beside(other), "{other}");
+        }
     }
 
     #[test]

@@ -10,17 +10,19 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use super::explain::explain;
-use super::name::{beside, objection};
+use super::name::{GLOBAL, beside, is_beside, objection};
 use super::segment::{LEASE, Of, Segment};
+use crate::backend::info::with_legacy_key;
 use crate::backend::{
     Detached, InUse, Kind, Lifetime, Origin, Owners, Place, SegmentInfo, Spec, State,
 };
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::interrupt;
-use crate::key::NativeIpcKey;
+use crate::key::{KeyType, NativeIpcKey};
 use crate::layout::mark;
 use crate::mapping::Access;
 use crate::sys::attachment::Attached;
+use crate::sys::directory;
 use crate::sys::object;
 use crate::sys::section::{self, Mapping, Pages, Window};
 use crate::sys::security::{self, Descriptor};
@@ -275,8 +277,7 @@ pub(crate) fn look(key: &NativeIpcKey) -> Result<SegmentInfo> {
             Some(name) => Kind::Typed {
                 type_name: Some(name).filter(|name| !name.is_empty()),
             },
-            None if key.native_key().starts_with("qipc_sharedmemory_") => Kind::Qt,
-            None => Kind::Unknown,
+            None => kind_by_name(key),
         },
         size: mapping.committed().map_err(failed)? as u64,
         resident: None,
@@ -291,6 +292,64 @@ pub(crate) fn look(key: &NativeIpcKey) -> Result<SegmentInfo> {
         state: State::Live,
         reason: format!("{others} handles of it are open; whose, Windows does not tell"),
     })
+}
+
+/// All segments by name that this process can see: those of its session, and of the machine.
+pub(crate) fn list() -> io::Result<Vec<SegmentInfo>> {
+    let (here, session) = directory::sections("")?;
+    let mut names: Vec<String> = here.into_iter().filter(|name| !is_beside(name)).collect();
+    match directory::sections(GLOBAL) {
+        // A service's session is the machine's.
+        Ok((_, path)) if path == session => {}
+        Ok((all, _)) => names.extend(
+            all.into_iter()
+                .filter(|name| !is_beside(name))
+                .map(|name| format!("{GLOBAL}{name}")),
+        ),
+        // A sandbox sees its own.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        Err(error) => return Err(error),
+    }
+    let infos = names.into_iter().filter_map(|name| {
+        let key = with_legacy_key(&name, KeyType::Windows);
+        match look(&key) {
+            Ok(info) => Some(info),
+            // Gone meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => Some(untold(key, &error)),
+        }
+    });
+    Ok(infos.collect())
+}
+
+/// What is known of a segment that may not be looked at.
+fn untold(key: NativeIpcKey, error: &Error) -> SegmentInfo {
+    SegmentInfo {
+        place: Place::Windows {
+            name: key.native_key().to_owned(),
+        },
+        kind: kind_by_name(&key),
+        key: Some(key),
+        size: 0,
+        resident: None,
+        owner: u32::MAX,
+        owner_name: None,
+        mode: 0,
+        created: None,
+        lifetime: Lifetime::Ephemeral,
+        attached: None,
+        holders: Vec::new(),
+        complete: false,
+        state: State::Live,
+        reason: format!("somebody has it open; who and how large it is was not told: {error}"),
+    }
+}
+
+fn kind_by_name(key: &NativeIpcKey) -> Kind {
+    match key.native_key().starts_with("qipc_sharedmemory_") {
+        true => Kind::Qt,
+        false => Kind::Unknown,
+    }
 }
 
 /// Looks whether a segment is gone.

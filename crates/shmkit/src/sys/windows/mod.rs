@@ -2,6 +2,7 @@
 //! process that uses it.
 
 pub(crate) mod attachment;
+pub(crate) mod directory;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod futex;

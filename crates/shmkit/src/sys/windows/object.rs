@@ -12,8 +12,8 @@ use windows_sys::Wdk::Foundation::{
 };
 use windows_sys::Win32::Foundation::{
     DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ALREADY_EXISTS, ERROR_FILENAME_EXCED_RANGE,
-    ERROR_INVALID_NAME, GetLastError, HANDLE, RtlNtStatusToDosError, SetLastError, UNICODE_STRING,
-    WAIT_ABANDONED, WAIT_OBJECT_0, WAIT_TIMEOUT,
+    ERROR_INVALID_NAME, GetLastError, HANDLE, NTSTATUS, RtlNtStatusToDosError, SetLastError,
+    UNICODE_STRING, WAIT_ABANDONED, WAIT_OBJECT_0, WAIT_TIMEOUT,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, INFINITE, WaitForSingleObject};
 use windows_sys::Win32::System::WindowsProgramming::PUBLIC_OBJECT_BASIC_INFORMATION;
@@ -144,18 +144,32 @@ fn text_about(object: &OwnedHandle, class: OBJECT_INFORMATION_CLASS) -> io::Resu
         )
     };
     if status < 0 {
-        // SAFETY: it turns a number into another.
-        let error = unsafe { RtlNtStatusToDosError(status) };
-        return Err(io::Error::from_raw_os_error(error as i32));
+        return Err(failed(status));
     }
     // SAFETY: the API has written this struct there, and a buffer of zeros is one, too.
-    let text = unsafe { &*buffer.as_ptr().cast::<UNICODE_STRING>() };
+    let told = unsafe { &*buffer.as_ptr().cast::<UNICODE_STRING>() };
+    // SAFETY: the text lies in the buffer.
+    Ok(unsafe { text(told) })
+}
+
+/// What the kernel's own interface says, as the API would.
+pub(super) fn failed(status: NTSTATUS) -> io::Error {
+    // SAFETY: it turns a number into another.
+    let error = unsafe { RtlNtStatusToDosError(status) };
+    io::Error::from_raw_os_error(error as i32)
+}
+
+/// A text of the kernel's.
+///
+/// # Safety
+/// It points to as many bytes as it says, or nowhere.
+pub(super) unsafe fn text(text: &UNICODE_STRING) -> String {
     if text.Buffer.is_null() {
-        return Ok(String::new());
+        return String::new();
     }
-    // SAFETY: so many bytes of text lie in `buffer`, by the struct.
+    // SAFETY: as the caller says.
     let units = unsafe { std::slice::from_raw_parts(text.Buffer, usize::from(text.Length) / 2) };
-    Ok(String::from_utf16_lossy(units))
+    String::from_utf16_lossy(units)
 }
 
 /// Waits for an object at most so long, rounded up to milliseconds; `false` if that was too short.
