@@ -22,6 +22,7 @@ mod place;
 mod rwlock;
 mod signals;
 mod stage;
+mod system_v;
 
 use cast::{Scenario, play};
 use place::Backend;

@@ -98,18 +98,84 @@ impl KeyFile {
         file::status_of_path(path).is_ok_and(|status| status.id == self.id)
     }
 
-    /// Removes the file if the path leads to it and it was made for nothing but this. What has
-    /// its IPC key must be removed before the answer is dropped: until then no new file gets the
-    /// inode, and with it the same IPC key.
-    #[must_use = "it keeps the inode from others"]
-    pub(super) fn remove(&self, path: &str) -> Option<Pin> {
+    /// Takes the file's name away if the path leads to it and it was made for nothing but this. What
+    /// has its IPC key must be removed before the answer is dropped.
+    #[must_use = "the file is there until this is dropped"]
+    pub(super) fn remove(&self, path: &str) -> Option<Removal> {
+        let (pin, status) = self.pin(path)?;
+        let grave = match is_made_for_this(path, &status) {
+            true => bury(path, self.id)?,
+            false => None,
+        };
+        Some(Removal::of(grave, pin))
+    }
+
+    /// The removal of the file that somebody has begun and left to the last user.
+    pub(super) fn begun_removal(&self, path: &str) -> Option<Removal> {
+        let grave = grave_of(path, self.id);
+        let (pin, _) = self.pin(&grave)?;
+        Some(Removal::of(Some(grave), pin))
+    }
+
+    /// Pins the file if the path leads to it.
+    fn pin(&self, path: &str) -> Option<(Pin, Status)> {
         let pin = file::pin(path).ok()?;
         let status = file::status(&pin).ok()?;
-        if status.id == self.id && is_made_for_this(path, &status) {
-            file::unlink(path).ok()?;
-        }
-        Some(pin)
+        (status.id == self.id).then_some((pin, status))
     }
+}
+
+/// A key file without its name, while what is made of it is removed. Until this is dropped no new
+/// file gets the inode, and with it the same IPC key.
+///
+/// If the process is killed meanwhile, the file lies in its *grave*, a hidden name beside the old
+/// one. There a reaper finds it, and what is still made of it.
+pub(super) struct Removal {
+    grave: Option<String>,
+    _pin: Pin,
+}
+
+impl Removal {
+    fn of(grave: Option<String>, pin: Pin) -> Self {
+        Self { grave, _pin: pin }
+    }
+
+    /// Leaves the file in its grave, and the rest to whoever still uses what is made of it.
+    pub(super) fn leave_to_others(mut self) {
+        self.grave = None;
+    }
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        if let Some(grave) = &self.grave {
+            let _ = file::unlink(grave);
+        }
+    }
+}
+
+/// What the hidden names begin with. Those of files that are being born begin otherwise.
+const GRAVE: &str = ".shmkit.gone-";
+
+/// Gives the file the name of its grave. Where that cannot be, the file is just removed; `None` if
+/// that cannot be either.
+fn bury(path: &str, id: FileId) -> Option<Option<String>> {
+    let grave = grave_of(path, id);
+    match file::rename(path, &grave) {
+        Ok(()) => Some(Some(grave)),
+        Err(_) => file::unlink(path).is_ok().then_some(None),
+    }
+}
+
+fn grave_of(path: &str, id: FileId) -> String {
+    let directory = path.rfind('/').map_or("", |slash| &path[..=slash]);
+    format!("{directory}{GRAVE}{:x}-{:x}", id.device, id.inode)
+}
+
+/// Whether a file was about to be removed when its remover died.
+pub(super) fn is_grave(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.starts_with(GRAVE)
 }
 
 /// Keeps an inode, though its file was removed.
@@ -122,13 +188,13 @@ fn is_made_for_this(path: &str, status: &Status) -> bool {
     let is_qts_mode = status.mode & 0o777 & !MODE == 0 && status.mode & 0o600 == 0o600;
     nothing_else
         && status.size == 0
-        && (status.is_ephemeral() || is_qts_mode && is_where_qt_puts_them(path))
+        && (status.is_ephemeral() || is_qts_mode && (is_where_qt_puts_them(path) || is_grave(path)))
 }
 
 /// Whether a regular file may be a key file: ours, by its mark or by what it says, or Qt's.
 pub(super) fn may_be_one(path: &str, status: &Status) -> bool {
     status.is_ephemeral()
-        || (status.size == 0 && is_where_qt_puts_them(path))
+        || (status.size == 0 && (is_where_qt_puts_them(path) || is_grave(path)))
         || (status.size == KEPT.len() as u64 && is_kept(path))
 }
 

@@ -95,7 +95,7 @@ fn remove(key: &NativeIpcKey, most: Lifetime) -> Result<bool> {
     match removed {
         Ok(true) => {
             let _ = key_file::forget_kept(path);
-            let _pin = file.remove(path);
+            let _removal = file.remove(path);
             let _ = semaphore.remove();
         }
         _ => semaphore.withdraw(path),
@@ -134,7 +134,7 @@ fn key_files_alone(search: &mut Search<'_>) -> io::Result<()> {
             };
             let status = look.status;
             let is_ours = status.kind == Kind::Regular
-                && status.is_ephemeral()
+                && (status.is_ephemeral() || key_file::is_grave(&name.to_string_lossy()))
                 && status.size == 0
                 && status.links == 1
                 && status.owner == file::user();
@@ -206,7 +206,7 @@ fn remove_key_file(key: &NativeIpcKey, id: FileId) -> Result<bool> {
     match is_alone {
         true => {
             let file = KeyFile::find(path, project).map_err(at_path)?;
-            let _pin = file.remove(path);
+            let _removal = file.remove(path);
             if semaphore.is_made() {
                 let _ = semaphore.remove();
             }
@@ -254,10 +254,14 @@ pub(crate) fn by_name(key: &NativeIpcKey, act: Act) -> Result<Vec<Leftover>> {
 fn sets_alone(search: &mut Search<'_>) -> io::Result<()> {
     let sets = listing::system_v_sets()?;
     let key_files = key_files_of(sets.iter().map(|set| set.ipc_key));
-    for set in sets.iter().filter(|set| set.count == u64::from(COUNT)) {
+    for set in &sets {
         let Some(key) = key_files.get(&set.ipc_key) else {
             continue;
         };
+        // One of Qt's is known to be left over only if its removal was begun.
+        if set.count != u64::from(COUNT) && !key_file::is_grave(key.native_key()) {
+            continue;
+        }
         let mut this = Leftover {
             owner: set.owner,
             created: set.changed,

@@ -189,7 +189,7 @@ fn create_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment
 
 /// After a create that failed: removes what it made and nobody uses. Under the lock.
 fn leave_nothing(path: &str, project: u8, semaphore: &Semaphore) {
-    let _pin = match KeyFile::find(path, project) {
+    let _removal = match KeyFile::find(path, project) {
         Ok(file) if !system_v::find_segment(file.ipc_key).is_err_and(|e| is_gone(&e)) => {
             return semaphore.withdraw(path);
         }
@@ -411,6 +411,7 @@ impl Segment {
             // have made a new one.
             Err(_) => {
                 let (path, project) = key_file::parts(key, Op::Detach)?;
+                let _removal = self.file.begun_removal(path);
                 leave_nothing(path, project, semaphore);
                 Ok(Detached::Remains)
             }
@@ -434,7 +435,7 @@ impl Segment {
             }
             result => result?,
         }
-        let _pin = self.file.remove(&self.path);
+        let _removal = self.file.remove(&self.path);
         let _ = semaphore.remove();
         Ok(Detached::Removed)
     }
@@ -474,9 +475,14 @@ fn remove_locked(file: &KeyFile, path: &str, semaphore: &Semaphore, in_use: InUs
     }
     system_v::remove_segment(id).map_err(missing)?;
     let _ = key_file::forget_kept(path);
-    let _pin = file.remove(path);
+    let removal = file.remove(path);
     if status.attached == 0 {
         let _ = semaphore.remove();
+    } else if semaphore.is_at(path)
+        && let Some(removal) = removal
+    {
+        // Those who are attached have their lock still, which the last of them takes along.
+        removal.leave_to_others();
     }
     Ok(())
 }

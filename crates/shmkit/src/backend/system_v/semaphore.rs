@@ -330,6 +330,11 @@ impl Semaphore {
         }
     }
 
+    /// Whether its key file is this one.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        self.path == path
+    }
+
     /// Whether this user made the set.
     pub(super) fn is_made(&self) -> bool {
         self.made.load(Ordering::Relaxed)
@@ -356,7 +361,7 @@ impl Semaphore {
         if !self.made.load(Ordering::Relaxed) {
             return;
         }
-        let _ = match self.path == segment_path {
+        let _ = match self.is_at(segment_path) {
             // The key file is the segment's as well.
             true => system_v::remove_set(self.set().id),
             false => self.remove(),
@@ -412,7 +417,7 @@ impl Semaphore {
         let is_own = |file: &KeyFile| system_v::find_set(file.ipc_key).is_ok_and(|set| set == id);
         // The file first: who waits for the set is told of its end, and must find the file gone
         // to make a new one, which newcomers find, too.
-        let _pin = KeyFile::find(&self.path, self.project)
+        let _removal = KeyFile::find(&self.path, self.project)
             .ok()
             .filter(is_own)
             .and_then(|file| file.remove(&self.path));

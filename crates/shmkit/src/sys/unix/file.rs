@@ -485,6 +485,12 @@ pub(crate) fn unlink(path: impl AsRef<Path>) -> io::Result<()> {
     Ok(fs::unlink(path.as_ref())?)
 }
 
+/// Gives a file another name, which nothing else has.
+pub(crate) fn rename(from: &str, to: &str) -> io::Result<()> {
+    fault_point();
+    Ok(fs::rename(from, to)?)
+}
+
 /// Opens a file for nothing but to be told of it and to keep its inode (`O_PATH`).
 pub(crate) fn pin(path: &str) -> io::Result<OwnedFd> {
     pin_with(path, OFlags::NOFOLLOW)

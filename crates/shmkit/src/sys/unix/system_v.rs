@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use libc::c_int;
 
+use crate::atomic::fault_point;
 use crate::mapping::Access;
 
 fn check(result: c_int) -> io::Result<c_int> {
@@ -62,6 +63,7 @@ pub(crate) const SHM_DEST: u32 = 0o1000;
 
 /// Makes a segment that no other has the key of; `reserve` accounts for its memory at once.
 pub(crate) fn create_segment(key: i32, size: usize, mode: u32, reserve: bool) -> io::Result<c_int> {
+    fault_point();
     let mut flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777) as c_int;
     if !reserve {
         flags |= SHM_NORESERVE;
@@ -78,6 +80,7 @@ pub(crate) fn find_segment(key: i32) -> io::Result<c_int> {
 
 /// Maps a segment; it stays until [`detach`].
 pub(crate) fn attach(id: c_int, access: Access) -> io::Result<NonNull<u8>> {
+    fault_point();
     let flags = if access == Access::ReadOnly {
         libc::SHM_RDONLY
     } else {
@@ -96,6 +99,7 @@ pub(crate) fn attach(id: c_int, access: Access) -> io::Result<NonNull<u8>> {
 /// # Safety
 /// `at` came from [`attach`], and nothing points into the segment any more.
 pub(crate) unsafe fn detach(at: NonNull<u8>) -> io::Result<()> {
+    fault_point();
     // SAFETY: handed on.
     check(unsafe { libc::shmdt(at.as_ptr().cast()) }).map(drop)
 }
@@ -119,12 +123,14 @@ pub(crate) fn segment_status(id: c_int) -> io::Result<SegmentStatus> {
 
 /// Removes a segment: its key at once, its memory with the last one attached.
 pub(crate) fn remove_segment(id: c_int) -> io::Result<()> {
+    fault_point();
     // SAFETY: IPC_RMID does not use the pointer.
     check(unsafe { libc::shmctl(id, libc::IPC_RMID, ptr::null_mut()) }).map(drop)
 }
 
 /// Makes a set of `count` semaphores that no other has the key of; all start at 0.
 pub(crate) fn create_set(key: i32, count: u16, mode: u32) -> io::Result<c_int> {
+    fault_point();
     let flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777) as c_int;
     // SAFETY: takes integers only.
     check(unsafe { libc::semget(key.into(), count.into(), flags) })
@@ -138,6 +144,7 @@ pub(crate) fn find_set(key: i32) -> io::Result<c_int> {
 
 /// Removes a set; those who wait on it are told `EIDRM`.
 pub(crate) fn remove_set(id: c_int) -> io::Result<()> {
+    fault_point();
     // SAFETY: IPC_RMID takes no fourth argument.
     check(unsafe { libc::semctl(id, 0, libc::IPC_RMID) }).map(drop)
 }
@@ -185,6 +192,7 @@ pub(crate) fn set_status(id: c_int) -> io::Result<SetStatus> {
 
 /// Sets a semaphore's value. Every process's undo entry for it is forgotten (semctl(2)).
 pub(crate) fn set_value(id: c_int, semaphore: u16, value: c_int) -> io::Result<()> {
+    fault_point();
     // SAFETY: the fourth argument of SETVAL is an integer, passed as `union semun` is.
     check(unsafe { libc::semctl(id, semaphore.into(), SETVAL, value) }).map(drop)
 }
@@ -238,6 +246,7 @@ pub(crate) fn operate<const N: usize>(
     steps: [Step; N],
     limit: Option<Duration>,
 ) -> io::Result<()> {
+    fault_point();
     let mut operations = steps.map(as_sembuf);
     let result = match limit {
         // SAFETY: the pointer and the count are those of the array.
