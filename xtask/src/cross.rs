@@ -19,6 +19,9 @@ use crate::tally::{Tally, count};
 /// The crates that every target must build.
 const CRATES: [&str; 2] = ["shmkit", "shmkit-cli"];
 
+/// What is not built otherwise, and must be there on every target.
+const FEATURES: [&str; 2] = ["--features", "shmkit/async"];
+
 /// Tells the tests where this machine's own build of them is: processes of different builds must be
 /// able to share segments and locks.
 const OTHER_BUILD: &str = "SHMKIT_TEST_OTHER_BUILD";
@@ -183,6 +186,7 @@ impl Target {
         for name in CRATES {
             clippy.args(["--package", name]);
         }
+        clippy.args(FEATURES);
         if self.machine != Machine::None {
             clippy.arg("--all-targets");
         }
@@ -210,7 +214,7 @@ impl Target {
             None => (arguments, [].as_slice()),
         };
         if mine.is_empty() {
-            test.arg("--tests");
+            test.arg("--tests").args(FEATURES);
             for name in CRATES {
                 test.args(["--package", name]);
             }

@@ -1,15 +1,16 @@
 //! Tells tasks when a word changes: one thread for every 127 tasks that wait, for any executor.
 //!
 //! A thread sleeps on the words of all its tasks at once (`futex_waitv(2)`), and on a bell that says
-//! that the list is another one. Where the kernel cannot do that it looks once a millisecond.
+//! that the list is another one. Where the kernel cannot do that it looks once a millisecond, or as
+//! often as the system's clock ticks.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::park;
@@ -114,6 +115,8 @@ struct Entry {
 struct Reactor {
     list: Mutex<Vec<Entry>>,
     bell: AtomicU32,
+    /// Its thread, where that cannot hear the bell.
+    napping: OnceLock<Thread>,
 }
 
 /// The reactors of this process; a forked child has none of its parent's threads.
@@ -168,6 +171,7 @@ impl Reactor {
         let reactor: &'static Self = Box::leak(Box::new(Self {
             list: Mutex::new(Vec::new()),
             bell: AtomicU32::new(0),
+            napping: OnceLock::new(),
         }));
         thread::Builder::new()
             .name("shmkit-reactor".to_owned())
@@ -181,7 +185,10 @@ impl Reactor {
 
     fn ring(&self) {
         self.bell.fetch_add(1, Ordering::Release);
-        futex::wake(&self.bell, 1);
+        match self.napping.get() {
+            Some(thread) => thread.unpark(),
+            None => futex::wake(&self.bell, 1),
+        }
     }
 
     /// Takes a task from the list; `false` if it has been woken already.
@@ -198,20 +205,29 @@ impl Reactor {
             let woken = match futex::wait_any(&words, limit) {
                 Ok(woken) => woken,
                 Err(_) => {
-                    // As good as never if there is nothing to do, and then the bell rings.
-                    let limit = if numbers.is_empty() {
-                        limit
-                    } else {
-                        POLL.min(limit)
-                    };
-                    let _ = futex::wait(&self.bell, bell, limit);
+                    self.nap(bell, limit);
                     None
                 }
             };
             // The first one is the bell.
-            let woken = woken.and_then(|place| numbers.get(place.checked_sub(1)?));
-            self.tell(woken.copied());
+            let woken = woken.and_then(|place| {
+                let number = numbers.get(place.checked_sub(1)?)?;
+                Some((*number, words[place]))
+            });
+            self.tell(woken);
         }
+    }
+
+    /// Sleeps where the kernel cannot tell of several words.
+    fn nap(&self, bell: u32, limit: Duration) {
+        let is_first = self.napping.set(thread::current()).is_ok();
+        // Who rang the bell before could not know.
+        if is_first && self.bell.load(Ordering::Acquire) != bell {
+            return;
+        }
+        let is_idle = self.list().is_empty();
+        // As good as never if there is nothing to do, and then the bell rings.
+        thread::park_timeout(if is_idle { limit } else { POLL.min(limit) });
     }
 
     /// All the words to sleep on, whose they are, and for how long.
@@ -231,14 +247,20 @@ impl Reactor {
         (words.collect(), numbers, limit)
     }
 
-    /// Wakes the tasks for which something has happened.
-    fn tell(&self, woken: Option<u64>) {
+    /// Wakes the tasks for which something has happened. A task that was dropped just as it was
+    /// woken leaves its wake-up to others.
+    fn tell(&self, woken: Option<(u64, Watched)>) {
         let now = Instant::now();
         let mut over = Vec::new();
         let mut list = self.list();
+        if let Some((number, word)) = woken
+            && !list.iter().any(|entry| entry.number == number)
+        {
+            futex::wake_one_at(word);
+        }
         list.retain(|entry| {
-            let is_over =
-                Some(entry.number) == woken || entry.until <= now || futex::has_changed(entry.word);
+            let is_woken = woken.is_some_and(|(number, _)| number == entry.number);
+            let is_over = is_woken || entry.until <= now || futex::has_changed(entry.word);
             if is_over {
                 entry.is_over.store(true, Ordering::Release);
                 over.push(entry.waker.clone());

@@ -109,6 +109,9 @@ pub(crate) mod futex {
     }
 
     #[allow(dead_code, reason = "for the feature `async`")]
+    pub(crate) fn wake_one_at(_: Watched) {}
+
+    #[allow(dead_code, reason = "for the feature `async`")]
     pub(crate) fn has_changed(_: Watched) -> bool {
         true
     }

@@ -49,6 +49,13 @@ pub(crate) struct Watched {
     pub(crate) expected: u32,
 }
 
+/// Wakes one that sleeps there, if there is memory at that address.
+pub(crate) fn wake_one_at(word: Watched) {
+    let address: *mut u32 = ptr::without_provenance_mut(word.address);
+    // SAFETY: the kernel does not touch the memory, and says so if there is none.
+    unsafe { libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAKE, 1) };
+}
+
 /// The most words that can be slept on at once (futex_waitv(2)).
 pub(crate) const MOST_WATCHED: usize = 128;
 

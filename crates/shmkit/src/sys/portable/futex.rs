@@ -265,6 +265,9 @@ pub(crate) fn wait_any(_: &[Watched], _: Duration) -> io::Result<Option<usize>> 
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Nobody was woken for another one.
+pub(crate) fn wake_one_at(_: Watched) {}
+
 /// Whether a word is no longer as expected; no memory at that address counts as a change.
 pub(crate) fn has_changed(word: Watched) -> bool {
     let mut now = [0; 4];

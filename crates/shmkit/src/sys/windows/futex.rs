@@ -1,13 +1,17 @@
 //! Sleeping on a word that other processes share. Windows has that for one process only, so a word has
 //! a named semaphore as long as somebody sleeps for it: a sleeper makes it and then looks at the word
 //! again; whoever has changed the word looks whether there is one.
+#![expect(
+    unsafe_code,
+    reason = "a look at a word that only the kernel can take safely"
+)]
 
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::security::Descriptor;
-use super::{attachment, object, signal};
+use super::{attachment, object, section, signal};
 
 /// How many are woken if all shall be. One who comes too late for them looks again in vain, and more
 /// sleep again in a moment.
@@ -50,22 +54,34 @@ pub(crate) fn wake(word: &AtomicU32, most: u32) {
     }
 }
 
+/// A word of some address that is looked at.
 #[derive(Debug, Clone, Copy)]
-#[allow(dead_code, reason = "nobody looks into it")]
+#[allow(dead_code, reason = "for the feature `async`")]
 pub(crate) struct Watched {
     pub(crate) address: usize,
     pub(crate) expected: u32,
 }
 
+/// As many as one thread shall look at.
 #[allow(dead_code, reason = "for the feature `async`")]
 pub(crate) const MOST_WATCHED: usize = 128;
 
+/// Only those are woken who have a semaphore for each word.
 #[allow(dead_code, reason = "for the feature `async`")]
 pub(crate) fn wait_any(_: &[Watched], _: Duration) -> io::Result<Option<usize>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Nobody was woken for another one.
 #[allow(dead_code, reason = "for the feature `async`")]
-pub(crate) fn has_changed(_: Watched) -> bool {
-    true
+pub(crate) fn wake_one_at(_: Watched) {}
+
+/// Whether a word is no longer as expected; no memory at that address counts as a change.
+#[allow(dead_code, reason = "for the feature `async`")]
+pub(crate) fn has_changed(word: Watched) -> bool {
+    let mut now = [0; 4];
+    let address = std::ptr::without_provenance(word.address);
+    // SAFETY: the kernel reads there, or says that it cannot; `now` is ours and has 4 bytes.
+    let copied = unsafe { section::copy_checked(address, now.as_mut_ptr(), now.len()) };
+    copied.is_ok_and(|copied| copied != 4) || u32::from_ne_bytes(now) != word.expected
 }
