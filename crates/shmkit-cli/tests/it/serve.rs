@@ -121,8 +121,12 @@ fn who_waits_for_a_segments_lock_is_counted() {
         };
         let mut holder = locked(&key);
         let mut waiter = shmkit(&["lock", &key.text, "--", "true"]).spawn().unwrap();
-        let page = page_with(&address, |page| lock(page, "waiting") == Some(1.0));
-        assert_eq!(lock(&page, "held"), Some(1.0));
+        // Where the layout of a `sem_t` is the C library's secret, so is how many wait for it.
+        let is_told = cfg!(target_pointer_width = "64") || key.text.starts_with("systemv");
+        let waiting = is_told.then_some(1.0);
+        let page = page_with(&address, |page| {
+            lock(page, "held") == Some(1.0) && lock(page, "waiting") == waiting
+        });
         assert_eq!(lock(&page, "owner_died"), Some(0.0));
         let seconds = |page: &str| lock(page, "held_seconds");
         let before = seconds(&page).unwrap();
