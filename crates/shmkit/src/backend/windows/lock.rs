@@ -78,6 +78,8 @@ struct Me {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken<'s> {
     lock: &'s Semaphore,
+    /// What stands in the page while its owner asks.
+    me: u64,
     /// A holder died, and the page says so.
     lost: bool,
 }
@@ -85,6 +87,7 @@ pub(crate) struct Taken<'s> {
 /// The same without the borrow.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticket {
+    me: u64,
     lost: bool,
 }
 
@@ -198,10 +201,13 @@ impl Semaphore {
         Ok(Some(if had { Claim::Has } else { Claim::May }))
     }
 
-    /// Stops being the owner.
-    fn go(&self) {
-        self.page.long_word(OWNER).store(0, Ordering::SeqCst);
-        if self.page.word(SLEEPERS).load(Ordering::SeqCst) != 0 {
+    /// Stops being the owner, which it is as `me`.
+    fn go(&self, me: u64) {
+        let (gone, failed) = (Ordering::SeqCst, Ordering::Relaxed);
+        let owner = self.page.long_word(OWNER);
+        if owner.compare_exchange(me, 0, gone, failed).is_ok()
+            && self.page.word(SLEEPERS).load(Ordering::SeqCst) != 0
+        {
             // Whoever misses it asks again soon.
             let _ = signal::set(&self.gone);
         }
@@ -216,6 +222,7 @@ impl Semaphore {
     pub(crate) fn lock_within(&self, limit: Duration) -> io::Result<Option<(Taken<'_>, Grant)>> {
         let begun = Instant::now();
         let left = || interrupt::left(limit.saturating_sub(begun.elapsed()));
+        let me = self.asking()?;
         let claim = match self.claim()? {
             Some(claim) => claim,
             None if limit.is_zero() => return Ok(None),
@@ -228,15 +235,23 @@ impl Semaphore {
             match self.ask(&left) {
                 Ok(true) => {}
                 other => {
-                    self.go();
+                    self.go(me);
                     return other.map(|_| None);
                 }
             }
-            self.page.long_word(OWNER).fetch_or(HAS, Ordering::AcqRel);
+            if !self.replace_owner(me, me | HAS) {
+                // Others saw this process end, which it is about to.
+                return Ok(None);
+            }
         }
         let lost = self.page.word(LOST).load(Ordering::Relaxed) != 0;
         let grant = if lost { Grant::OwnerDied } else { Grant::Clean };
-        Ok(Some((Taken { lock: self, lost }, grant)))
+        let taken = Taken {
+            lock: self,
+            me,
+            lost,
+        };
+        Ok(Some((taken, grant)))
     }
 
     /// Sleeps until it may be the owner.
@@ -292,9 +307,11 @@ impl Semaphore {
 
     /// The lock of a ticket.
     pub(crate) fn redeem(&self, ticket: Ticket) -> Option<Taken<'_>> {
+        let Ticket { me, lost } = ticket;
         Some(Taken {
             lock: self,
-            lost: ticket.lost,
+            me,
+            lost,
         })
     }
 
@@ -330,19 +347,24 @@ enum Claim {
 impl Taken<'_> {
     /// See [`Semaphore::redeem`].
     pub(crate) fn ticket(self) -> Ticket {
-        Ticket { lost: self.lost }
+        let Self { me, lost, .. } = self;
+        Ticket { me, lost }
     }
 
     /// Gives the lock back. `recovered`: the data are right again after an owner's death.
     pub(crate) fn give(self, recovered: bool) {
-        let Self { lock, lost } = self;
+        let Self { lock, me, lost } = self;
+        // A process that is terminated may take some steps after others have seen it end and have
+        // taken over. What is theirs stays.
+        if !lock.replace_owner(me | HAS, me) {
+            return;
+        }
         if recovered && lost {
             lock.page.word(LOST).store(0, Ordering::Relaxed);
         }
-        lock.page.long_word(OWNER).fetch_and(!HAS, Ordering::AcqRel);
         // It fails only if somebody has given more than was taken; then it is free already.
         let _ = signal::release(&lock.semaphore, 1);
-        lock.go();
+        lock.go(me);
     }
 }
 
