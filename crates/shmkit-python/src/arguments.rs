@@ -48,19 +48,19 @@ impl<'py> FromPyObject<'_, 'py> for Timeout {
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         match object.is_none() {
             true => Ok(Self::EVER),
-            false => seconds(&object).map(Self),
+            false => seconds("timeout", &object).map(Self),
         }
     }
 }
 
-pub(crate) fn seconds(object: &Bound<'_, PyAny>) -> PyResult<Duration> {
+pub(crate) fn seconds(what: &str, object: &Bound<'_, PyAny>) -> PyResult<Duration> {
     let seconds: f64 = object.extract()?;
     match Duration::try_from_secs_f64(seconds) {
         Ok(time) => Ok(time),
         // Longer than any program runs.
         Err(_) if seconds > 0.0 => Ok(Duration::MAX),
         Err(_) => Err(PyValueError::new_err(format!(
-            "{seconds} is no time in seconds"
+            "{what}={seconds} is no time in seconds: it is 0 or more"
         ))),
     }
 }

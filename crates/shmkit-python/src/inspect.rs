@@ -157,7 +157,7 @@ pub(crate) fn reap<'py>(
         reaper.owner(owner);
     }
     if let Some(age) = older_than {
-        reaper.older_than(seconds(&age)?);
+        reaper.older_than(seconds("older_than", &age)?);
     }
     let report = py.detach(|| match preview {
         true => reaper.preview(),
@@ -230,7 +230,9 @@ impl EventStream {
         for key in keys {
             watch.key(&key.key()?);
         }
-        watch.existing(existing).interval(seconds(interval)?);
+        watch
+            .existing(existing)
+            .interval(seconds("interval", interval)?);
         let events = py.detach(|| watch.start()).map_err(Failure::from)?;
         Ok(Self(Arc::new(Mutex::new(events))))
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,13 @@ def test_two_handles_see_the_same_bytes(key: str) -> None:
     assert isinstance(caught.value, shmkit.NotFoundError)
     assert caught.value.operation == "attach"
     assert caught.value.key == f"posix:/{key}"
+
+
+def test_there_is_more_than_one_way_to_a_segment(key: str) -> None:
+    make: Any = shmkit.SharedMemory
+    with pytest.raises(TypeError, match=r"SharedMemory\.create\(key, size\), \.attach\(key\)"):
+        make(key, 100, mode=0o600)
+    assert "lock_timeout" in (shmkit.SharedMemory.create.__doc__ or "")
 
 
 def test_a_segment_says_what_it_is(key: str) -> None:

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import shmkit
@@ -209,8 +209,23 @@ def test_a_guard_may_be_given_back_by_another_thread_but_a_recursive_one_not(key
             in_thread(lambda: again.lock(0))
         with pytest.raises(RuntimeError, match="held by another thread"):
             in_thread(second.release)
+        with pytest.raises(RuntimeError, match="held by another thread"):
+            in_thread(second.mark_recovered)
         assert not second.released
     in_thread(lambda: again.lock(0).release())
+
+
+def test_the_last_view_of_a_recursive_lock_may_go_in_another_thread(key: str) -> None:
+    mutex = shmkit.RecursiveMutex[shmkit.Array[shmkit.u8, Literal[16]]](key)
+    held = mutex.lock()
+    view = held.value.buf
+    with pytest.raises(shmkit.StillInUseError):
+        held.release()
+    in_thread(view.release)
+    with pytest.raises(shmkit.WouldBlockError):
+        in_thread(lambda: mutex.lock(0))
+    held.release()
+    in_thread(lambda: mutex.lock(0).release())
 
 
 def test_a_forgotten_guard_gives_the_lock_back(key: str) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 TESTS = Path(__file__).parent
 
@@ -18,13 +15,11 @@ def check(*arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not there")
 def test_the_stubs_are_true() -> None:
     allowed = str(TESTS / "stubtest_allowed.txt")
     check("mypy.stubtest", "shmkit", "--allowlist", allowed, "--ignore-unused-allowlist")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not there")
 def test_the_package_and_the_tests_are_strictly_typed() -> None:
     # The installed package, as users have it.
     check("mypy", "--strict", "--package", "shmkit")

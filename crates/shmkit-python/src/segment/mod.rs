@@ -9,9 +9,9 @@ pub(crate) mod options;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pyo3::exceptions::{PyBufferError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 use shmkit::{Access, Detached, InUse, Lifetime, Origin};
 
 pub(crate) use self::extent::medium;
@@ -101,7 +101,25 @@ impl SharedMemory {
 
 #[pymethods]
 impl SharedMemory {
+    /// There is more than one way to a segment.
+    #[new]
+    #[pyo3(signature = (*_arguments, **_options))]
+    fn new(
+        _arguments: &Bound<'_, PyTuple>,
+        _options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        Err(PyTypeError::new_err(
+            "say which: SharedMemory.create(key, size), .attach(key) or .create_or_attach(key, size)",
+        ))
+    }
+
     /// Creates a segment of ``size`` zero bytes.
+    ///
+    /// Options, as for all ways to a segment: ``mode=0o600``, ``readonly=False``,
+    /// ``lifetime="ephemeral"`` or ``"kept"``, ``reserve=True``, ``owners="mine"``,
+    /// ``lock_timeout=30.0``, ``capacity`` to grow up to, ``offset`` and ``length``,
+    /// ``copy_on_write``, ``demand_seals``, ``ram_backed``, ``populate``, ``lock_in_memory``,
+    /// ``huge_pages``, ``nodes``; docs/PYTHON.md explains them.
     #[staticmethod]
     #[pyo3(signature = (key, /, size, **options))]
     fn create(

@@ -22,7 +22,7 @@ pub(crate) fn read(given: Option<&Bound<'_, PyDict>>) -> PyResult<Options> {
             "lifetime" => _ = options.lifetime(lifetime(&value)?),
             "reserve" => _ = options.reserve(value.extract()?),
             "owners" => _ = options.owners(owners(&value)?),
-            "lock_timeout" => _ = options.lock_timeout(seconds(&value)?),
+            "lock_timeout" => _ = options.lock_timeout(seconds(&name, &value)?),
             "capacity" => _ = options.growable(value.extract::<Bytes>()?.0),
             "offset" => start = value.extract::<Bytes>()?.0 as u64,
             "length" => length = Some(value.extract::<Bytes>()?.0 as u64),

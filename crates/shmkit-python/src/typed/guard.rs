@@ -41,8 +41,9 @@ impl<T> OfThread<T> {
     }
 }
 
-// SAFETY: of a recursive mutex's guard only its drop is used by other threads. That compares the
-// owner's number, an atomic, with that of its own thread, and does nothing if it is another.
+// SAFETY: of a recursive mutex's guard only its drop is used by other threads, when all of `Hold` is
+// dropped there. That compares the owner's number, an atomic, with that of its own thread, and does
+// nothing if it is another.
 unsafe impl Send for OfThread<Acquired<sync::RecursiveMutexGuard<'static, ()>>> {}
 
 impl Taken {
@@ -166,11 +167,16 @@ impl Hold {
     pub(super) fn forget_export(&self) {
         let mut state = self.state();
         if let State::Held {
-            exports, is_over, ..
+            kept,
+            exports,
+            is_over,
         } = &mut *state
         {
             *exports -= 1;
-            if let (0, Some(in_doubt)) = (*exports, *is_over) {
+            // What another thread has taken, that one gives back when it releases it once more.
+            if let (0, Some(in_doubt), false) =
+                (*exports, *is_over, kept.guard().is_of_another_thread())
+            {
                 give(mem::replace(&mut *state, State::Gone), in_doubt);
             }
         }
@@ -197,6 +203,8 @@ impl Hold {
             }
             _ => {
                 *is_over = Some(in_doubt);
+                // What makes an error of it is Python.
+                drop(state);
                 let views = self.uses.in_words();
                 let why = format!("the lock is given back when what looks at it is gone: {views}");
                 Err(of_kind("StillInUseError", why))
@@ -222,6 +230,7 @@ impl Hold {
                 _ => return Err(PyTypeError::new_err("a condition waits with a held Mutex")),
             },
             State::Held { .. } => {
+                drop(state);
                 let views = self.uses.in_words();
                 let why = format!("the lock cannot be given back: alive is {views}");
                 return Err(of_kind("StillInUseError", why));
@@ -307,6 +316,9 @@ impl Guard {
     /// Says that the data are right again.
     fn mark_recovered(&self) -> PyResult<()> {
         let mut state = self.hold.state();
+        if matches!(&*state, State::Held { kept, .. } if kept.guard().is_of_another_thread()) {
+            return Err(of_another_thread());
+        }
         match mem::replace(&mut *state, State::Gone) {
             State::Held {
                 kept,

@@ -117,9 +117,12 @@ impl Task {
             };
             let polled = future.as_mut().poll(&mut context);
             let mut state = self.state();
+            if matches!(*state, State::Over) {
+                // Nobody wants it any more. What it got is given back, without the state's lock.
+                drop(state);
+                return None;
+            }
             match (polled, &*state) {
-                // Nobody wants it any more: what it got is given back.
-                (_, State::Over) => return None,
                 (Poll::Ready(end), _) => {
                     *state = State::Ended(end);
                     return Some(tell);
