@@ -1,4 +1,5 @@
 //! `serve --metrics`.
+#![expect(unsafe_code, reason = "opening our own typed segments")]
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,11 +10,14 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use shmkit::sync::RwLockWriteGuard;
+use shmkit::SharedMemory;
+use shmkit::key::NativeIpcKey;
+use shmkit::sync::{Mutex, RwLockWriteGuard};
+use shmkit::typed::Shared;
 use shmkit_testkit::{PATIENCE, Scratch, deadline, unique_name};
 
 use crate::support::{Holding, Key, run, shmkit};
-use crate::typed::station;
+use crate::typed::{Station, station};
 
 fn ask(mut connection: impl Read + Write, request: &str) -> String {
     connection.write_all(request.as_bytes()).unwrap();
@@ -139,6 +143,69 @@ fn who_waits_for_a_segments_lock_is_counted() {
     }
 }
 
+fn parsed(key: &Key) -> NativeIpcKey {
+    key.text.parse().unwrap()
+}
+
+#[test]
+fn an_owners_death_is_told() {
+    let _watch = deadline(PATIENCE * 3);
+    let (_server, address) = on_port();
+    for key in [Key::posix(), Key::system_v_that_is_found()] {
+        run(&["create", &key.text, "1"]).ok();
+        let user = SharedMemory::attach(&parsed(&key)).unwrap();
+        locked(&key).kill();
+        let died = |page: &str| {
+            value(page, "shmkit_lock_owner_died{", &label("key", &key.text)) == Some(1.0)
+        };
+        page_with(&address, died);
+        drop(user.lock().unwrap().assume_recovered());
+        page_with(&address, |page| !died(page));
+    }
+}
+
+#[test]
+fn a_death_with_a_lock_inside_a_typed_segment_is_told() {
+    let _watch = deadline(PATIENCE * 3);
+    let key = Key::posix();
+    let station = station(&key);
+    let (_server, address) = on_port();
+    let parsed = parsed(&key);
+    // SAFETY: only this test knows the key.
+    let other = unsafe { Shared::<Station>::open(&parsed) }.unwrap();
+    // Who leaves with a guard forgotten has died with it.
+    std::mem::forget(other.frames.lock().unwrap());
+    _ = other.detach().unwrap();
+    let labels = [label("key", &key.text), label("path", "frames")].join(",");
+    page_with(&address, |page| {
+        value(page, "shmkit_typed_lock_owner_died{", &labels) == Some(1.0)
+    });
+    drop(station.frames.lock().unwrap().assume_recovered());
+}
+
+#[test]
+fn segments_with_very_many_locks_are_left_out() {
+    let _watch = deadline(PATIENCE * 3);
+    let keys = [100, 101].map(|_| Key::posix());
+    let [few, many] = keys.each_ref().map(parsed);
+    // SAFETY: only this test knows the key.
+    let _few = unsafe { Shared::create(&few, [const { Mutex::new(0_u64) }; 100]) };
+    // SAFETY: as above.
+    let _many = unsafe { Shared::create(&many, [const { Mutex::new(0_u64) }; 101]) };
+    let (_server, address) = on_port();
+    let page = page_with(&address, |_| true);
+    let is_told = |key: &Key| {
+        let metric = "shmkit_typed_lock_held{";
+        value(&page, metric, &label("key", &key.text)).is_some()
+    };
+    assert_eq!(keys.each_ref().map(is_told), [true, false], "{page}");
+    // Those of other tests may be left out, too.
+    assert!(
+        value(&page, "shmkit_locks_omitted ", "") >= Some(1.0),
+        "{page}"
+    );
+}
+
 #[test]
 fn the_locks_inside_typed_segments_are_told_by_their_paths() {
     let _watch = deadline(PATIENCE * 3);
@@ -152,7 +219,6 @@ fn the_locks_inside_typed_segments_are_told_by_their_paths() {
     let page = page_with(&address, |_| true);
     assert_eq!(lock(&page, "held", "frames"), Some(0.0), "{page}");
     assert_eq!(lock(&page, "poisoned", "table"), Some(0.0));
-    assert_eq!(value(&page, "shmkit_locks_omitted ", ""), Some(0.0));
 
     let frames = station.frames.lock().unwrap();
     RwLockWriteGuard::poison(station.table.write().unwrap().assume_recovered());
