@@ -10,7 +10,7 @@ use std::fs;
 use std::iter;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
 
 use anyhow::{Context as _, Result};
 
@@ -56,6 +56,9 @@ impl Compiler {
                 .context("cannot set up a compiler for other targets")?;
             fs::write(stamp, contents)?;
         }
+        PROGRAMS
+            .iter()
+            .try_for_each(|program| compiler.wrap(program))?;
         let version = quietly(Command::new(compiler.program("rustc")).arg("--version"))
             .with_context(|| format!("remove {} and try again", compiler.folder.display()))?;
         eprintln!("{} in {}", version.trim(), compiler.folder.display());
@@ -69,8 +72,7 @@ impl Compiler {
         let archives = self.folder.join("archives");
         fs::create_dir_all(&archives)?;
         apt::unpack(&PACKAGES, &archives, &self.folder)?;
-        fs::remove_dir_all(archives)?;
-        PROGRAMS.iter().try_for_each(|program| self.wrap(program))
+        Ok(fs::remove_dir_all(archives)?)
     }
 
     /// A cargo of this compiler that builds its own standard library.
@@ -108,24 +110,29 @@ impl Compiler {
         env::join_paths(folders).context("a folder in PATH has a name that cannot be there")
     }
 
-    /// Writes a script that starts a program with the libraries that came with it.
+    /// Writes a script that starts a program with the libraries that came with it, if it is not
+    /// there yet.
     fn wrap(&self, name: &str) -> Result<()> {
         if !self.folder.join("usr/bin").join(name).exists() {
             // Not unpacked, because it is installed.
             return Ok(());
         }
+        // Not in `sh`, which may drop what is no name to it, such as `CARGO_BIN_EXE_shmkit-demo`.
         let script = format!(
-            "#!/bin/sh\n\
+            "#!/usr/bin/env bash\n\
             here=$(dirname \"$(readlink -f \"$0\")\")/../usr\n\
             LD_LIBRARY_PATH=$(echo \"$here\"/lib/*-linux-gnu) exec \"$here/bin/{name}\" \"$@\"\n"
         );
         let path = self.program(name);
+        if fs::read_to_string(&path).is_ok_and(|written| written == script) {
+            return Ok(());
+        }
         fs::create_dir_all(self.wrappers())?;
-        fs::write(&path, script)?;
-        Ok(fs::set_permissions(
-            path,
-            fs::Permissions::from_mode(0o755),
-        )?)
+        // Others may be running the old one, which stays whole for them.
+        let unfinished = self.wrappers().join(format!(".{name}.{}", process::id()));
+        fs::write(&unfinished, script)?;
+        fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o755))?;
+        Ok(fs::rename(unfinished, path)?)
     }
 }
 
@@ -137,4 +144,26 @@ pub(crate) fn cache() -> Result<PathBuf> {
         .or_else(home)
         .context("neither XDG_CACHE_HOME nor HOME is set")?;
     Ok(caches.join("shmkit-xtask"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_wrapped_program_gets_variables_of_any_name() {
+        let folder = env::temp_dir().join(format!("shmkit-xtask-{}", process::id()));
+        let compiler = Compiler { folder };
+        let programs = compiler.folder.join("usr/bin");
+        fs::create_dir_all(&programs).unwrap();
+        symlink("/usr/bin/env", programs.join("env")).unwrap();
+        compiler.wrap("env").unwrap();
+        let mut program = Command::new(compiler.program("env"));
+        let variables = quietly(program.env("CARGO_BIN_EXE_a-b", "here"));
+        fs::remove_dir_all(&compiler.folder).unwrap();
+        let variables = variables.unwrap();
+        assert!(variables.contains("CARGO_BIN_EXE_a-b=here"), "{variables}");
+    }
 }
