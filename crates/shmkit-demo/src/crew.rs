@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
+use crate::spawn::spawn;
 use crate::words::{Order, Word};
 
 /// How long all children together may be silent.
@@ -71,13 +72,9 @@ impl Crew {
 
     /// Starts a child; they are counted from 0.
     pub(crate) fn start(&mut self, name: &str, mut command: Command) -> Result<Index> {
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut process = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start the {name}"))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process =
+            spawn(&mut command).with_context(|| format!("cannot start the {name}"))?;
         let from = self.members.len();
         let ears = self.ears.clone();
         let words = BufReader::new(process.stdout.take().context("the child has no pipe")?);

@@ -10,6 +10,7 @@ mod qt;
 mod reader;
 mod report;
 mod round;
+mod spawn;
 mod tally;
 mod traces;
 mod units;
@@ -22,7 +23,7 @@ use std::process::{self, ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
-use shmkit::key::{KeyRules, KeyType, NativeIpcKey, Role};
+use shmkit::key::{KeyRules, KeyType, NativeIpcKey, Platform, Role};
 
 use crate::crew::Crew;
 use crate::log::Log;
@@ -36,7 +37,8 @@ use crate::round::Plan;
 /// A writer makes a film of the picture in a segment of shared memory, frame by frame, under the
 /// segment's lock. Readers attach by the key, copy the frames out and check them. In the middle
 /// one reader is killed while it has the lock, and the others go on. In the end everybody leaves,
-/// and nothing may be left behind. If Python has PyQt6, a Qt process reads along.
+/// and nothing may be left behind. If Python has PyQt6, a Qt process reads along, but not on
+/// Windows.
 ///
 /// Exits with 0 if all went well, 1 if a checksum was wrong or something was left behind, and 2 if
 /// it could not be done.
@@ -55,7 +57,7 @@ struct Arguments {
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=64))]
     readers: u64,
 
-    /// The only type of key to use [default: one round with each]
+    /// The only kind of key to use [default: one round with each that is there]
     #[arg(long, value_name = "TYPE")]
     key_type: Option<Kind>,
 
@@ -67,13 +69,17 @@ struct Arguments {
     child: Option<Child>,
 }
 
-/// Which type of key.
+/// Which kind of key.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Kind {
     /// A POSIX key, as new Qt programs use it
     Posix,
     /// A System V key, as `QSharedMemory("name")` always made it
     Systemv,
+    /// A Windows key, as new Qt programs use it
+    Windows,
+    /// A Windows key, as `QSharedMemory("name")` always made it
+    WindowsLegacy,
 }
 
 /// The roles that this program starts itself in.
@@ -121,12 +127,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Err(why) => format!("no Qt process reads along: {why}"),
     });
 
-    let kinds: &[_] = match arguments.key_type {
-        Some(kind) => &[(kind, arguments.frames)],
-        None => &[
-            (Kind::Posix, arguments.frames),
-            (Kind::Systemv, (arguments.frames / 4).max(2)),
-        ],
+    let (all, quarter) = (arguments.frames, (arguments.frames / 4).max(2));
+    let kinds: &[_] = match (arguments.key_type, KeyRules::of_this_process().platform()) {
+        (Some(kind), _) => &[(kind, all)],
+        (None, Platform::Windows) => &[(Kind::Windows, all), (Kind::WindowsLegacy, quarter)],
+        (None, _) => &[(Kind::Posix, all), (Kind::Systemv, quarter)],
     };
     let mut crew = Crew::new()?;
     let mut rounds = Vec::new();
@@ -158,6 +163,8 @@ impl Kind {
         match self {
             Self::Posix => rules.platform_safe_key(Role::Segment, &name, KeyType::PosixRealtime),
             Self::Systemv => rules.legacy_key(Role::Segment, &name, KeyType::SYSTEM_V),
+            Self::Windows => rules.platform_safe_key(Role::Segment, &name, KeyType::Windows),
+            Self::WindowsLegacy => rules.legacy_key(Role::Segment, &name, KeyType::Windows),
         }
     }
 }

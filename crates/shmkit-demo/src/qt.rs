@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::Command;
 use std::{env, io};
 
-use shmkit::key::NativeIpcKey;
+use shmkit::key::{KeyRules, NativeIpcKey, Platform};
 
 /// Names the Python to use.
 const VARIABLE: &str = "SHMKIT_TEST_PYTHON";
@@ -28,6 +28,9 @@ pub(crate) struct Qt {
 impl Qt {
     /// The Python with PyQt6, or why there is none and what to do about it.
     pub(crate) fn find() -> Result<Self, String> {
+        if KeyRules::of_this_process().platform() == Platform::Windows {
+            return Err("its reader is not made for Windows".to_owned());
+        }
         let python = env::var_os(VARIABLE).unwrap_or_else(|| "python3".into());
         let probe = Command::new(&python).args(["-c", PROBE]).output();
         let why = match probe {

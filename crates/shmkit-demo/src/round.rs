@@ -60,7 +60,7 @@ pub(crate) enum End {
     Left,
     /// It was the last one, and removed the segment.
     Removed,
-    /// SIGKILL, with the lock in its hands.
+    /// Killed, with the lock in its hands.
     Killed,
 }
 
@@ -126,9 +126,10 @@ fn perform(plan: &Plan<'_>, crew: &mut Crew, log: Log) -> Result<Outcome> {
     stage.leave()?;
 
     let left_behind = left_behind(key, &traces)?;
-    match left_behind.is_empty() {
-        true => log.say("nothing is left: attach says NotFound, the system shows none of it"),
-        false => log.say(format_args!("left behind: {}", left_behind.join(", "))),
+    match (left_behind.as_slice(), traces.as_slice()) {
+        ([], []) => log.say("nothing is left: attach says NotFound"),
+        ([], _) => log.say("nothing is left: attach says NotFound, the system shows none of it"),
+        (left, _) => log.say(format_args!("left behind: {}", left.join(", "))),
     }
     Ok(Outcome {
         key: key.to_string(),

@@ -8,6 +8,10 @@ use shmkit::key::NativeIpcKey;
 use shmkit::key::{KeyRules, KeyType, ProjectId};
 
 /// One thing that can be found without any help of the library.
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "only Linux shows such things")
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trace {
     File(PathBuf),
@@ -66,7 +70,7 @@ pub(crate) fn of(segment: &NativeIpcKey) -> Vec<Trace> {
     traces
 }
 
-/// Other systems do not show them.
+/// Other systems do not show them: what is left there is what can still be attached to.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn of(_segment: &NativeIpcKey) -> Vec<Trace> {
     Vec::new()

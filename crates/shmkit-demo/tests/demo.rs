@@ -2,18 +2,32 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+#[path = "../src/spawn.rs"]
+mod spawn;
+
 const PYTHON: &str = "SHMKIT_TEST_PYTHON";
+
+/// The rounds, as `--key-type` calls them, and the types of their keys.
+const ROUNDS: [(&str, &str); 2] = match cfg!(windows) {
+    true => [("windows", "windows"), ("windows-legacy", "windows")],
+    false => [("posix", "posix"), ("systemv", "systemv")],
+};
 
 fn demo() -> Command {
     Command::new(env!("CARGO_BIN_EXE_shmkit-demo"))
 }
 
 fn run(command: &mut Command) -> Output {
-    command.output().expect("the demo starts")
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = spawn::spawn(command).expect("the demo starts");
+    child.wait_with_output().expect("the demo ends")
 }
 
 fn errors(output: &Output) -> String {
@@ -52,14 +66,21 @@ fn both_rounds_go_well_with_a_picture_of_the_users() {
     assert_eq!(report["picture"]["frame_bytes"], 64 * 48 * 4);
     let checksum = &report["picture"]["checksum"];
     let joined = report["qt"].get("joined").is_some();
-    if env::var_os(PYTHON).is_some() {
+    if cfg!(windows) {
+        let why = &report["qt"]["left_out"];
+        assert_eq!(why, "its reader is not made for Windows");
+        let line = format!("no Qt process reads along: {}", why.as_str().unwrap());
+        assert_eq!(said.matches(&line).count(), 1, "{said}");
+    } else if env::var_os(PYTHON).is_some() {
         assert!(joined, "{}", report["qt"]);
     }
 
     let rounds = array(&report["rounds"]);
     let keys = rounds.iter().map(|round| round["key"].as_str().unwrap());
     let types: Vec<_> = keys.map(|key| key.split(':').next().unwrap()).collect();
-    assert_eq!(types, ["posix", "systemv"]);
+    assert_eq!(types, ROUNDS.map(|(_, key_type)| key_type));
+    assert_ne!(rounds[0]["key"], rounds[1]["key"]);
+    assert_eq!(said.matches("attach says NotFound").count(), 2, "{said}");
     for (round, frames) in rounds.iter().zip([24, 6]) {
         assert_eq!(round["frames"], frames);
         assert_eq!(round["left_behind"], Value::Array(Vec::new()));
@@ -87,6 +108,7 @@ fn both_rounds_go_well_with_a_picture_of_the_users() {
 }
 
 #[test]
+#[cfg(unix)]
 fn without_python_it_says_why_qt_is_left_out() {
     let output = run(demo()
         .args([
@@ -110,7 +132,7 @@ fn without_python_it_says_why_qt_is_left_out() {
 #[test]
 fn the_table_has_a_line_for_each_process() {
     let output = run(demo()
-        .args(["--frames", "2", "--key-type", "systemv"])
+        .args(["--frames", "2", "--key-type", ROUNDS[1].0])
         .arg(picture("table.png"))
         .env(PYTHON, "/nowhere/python"));
     assert!(output.status.success(), "{}", errors(&output));
@@ -119,6 +141,18 @@ fn the_table_has_a_line_for_each_process() {
         assert!(text.contains(role), "{text}");
     }
     assert!(text.contains("nothing left behind"), "{text}");
+}
+
+#[test]
+fn a_key_of_another_system_is_refused() {
+    let other = if cfg!(windows) { "posix" } else { "windows" };
+    let output = run(demo()
+        .args(["--frames", "2", "--key-type", other])
+        .arg(picture("refused.png")));
+    assert_eq!(output.status.code(), Some(2));
+    let said = errors(&output);
+    assert!(said.contains(&format!("{other}:")), "{said}");
+    assert!(output.stdout.is_empty());
 }
 
 #[test]
