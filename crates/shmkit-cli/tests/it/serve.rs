@@ -189,9 +189,9 @@ fn segments_with_very_many_locks_are_left_out() {
     let keys = [100, 101].map(|_| Key::posix());
     let [few, many] = keys.each_ref().map(parsed);
     // SAFETY: only this test knows the key.
-    let _few = unsafe { Shared::create(&few, [const { Mutex::new(0_u64) }; 100]) };
+    let _few = unsafe { Shared::create(&few, [const { Mutex::new(0_u64) }; 100]) }.unwrap();
     // SAFETY: as above.
-    let _many = unsafe { Shared::create(&many, [const { Mutex::new(0_u64) }; 101]) };
+    let _many = unsafe { Shared::create(&many, [const { Mutex::new(0_u64) }; 101]) }.unwrap();
     let (_server, address) = on_port();
     let page = page_with(&address, |_| true);
     let is_told = |key: &Key| {
