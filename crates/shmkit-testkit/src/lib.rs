@@ -35,6 +35,7 @@ pub use child::{Child, PATIENCE, launch, under};
 pub use deadline::{Deadline, deadline};
 pub use files::{rust_files, workspace_root};
 pub use names::{Cleanup, Scratch, unique_name};
+pub use nursery::start_here;
 pub use python::{python, python_command, spawn_python};
 pub use qt::{QtError, QtPeer};
 #[cfg(unix)]

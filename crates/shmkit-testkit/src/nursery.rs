@@ -21,7 +21,7 @@ pub(crate) fn start(command: Command) -> io::Result<Child> {
             .name("nursery".into())
             .spawn(move || {
                 for (mut command, reply) in orders {
-                    _ = reply.send(spawn(&mut command));
+                    _ = reply.send(start_here(&mut command));
                 }
             })
             .expect("a thread");
@@ -34,15 +34,24 @@ pub(crate) fn start(command: Command) -> io::Result<Child> {
     born.recv().expect("the nursery answers every order")
 }
 
+/// Starts `command` as [`Command::spawn`] does.
+///
+/// # Errors
+/// When it cannot be started.
 #[cfg(not(windows))]
-fn spawn(command: &mut Command) -> io::Result<Child> {
+pub fn start_here(command: &mut Command) -> io::Result<Child> {
     command.spawn()
 }
 
+/// Starts `command` as [`Command::spawn`] does, and once more if Wine could not.
+///
 /// Wine 8 on a busy machine sometimes has a process that ends before it has begun, and then says
 /// that there was an internal error. None of the program has run by then, so another one may.
+///
+/// # Errors
+/// When it cannot be started.
 #[cfg(windows)]
-fn spawn(command: &mut Command) -> io::Result<Child> {
+pub fn start_here(command: &mut Command) -> io::Result<Child> {
     const ERROR_INTERNAL_ERROR: i32 = 1359;
     const ATTEMPTS: usize = 10;
     for _ in 1..ATTEMPTS {

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use shmkit_testkit::{Cleanup, PATIENCE, Scratch, unique_name};
+use shmkit_testkit::{Cleanup, PATIENCE, Scratch, start_here, unique_name};
 
 /// The command, not yet started, without the user's settings.
 pub(crate) fn shmkit(args: &[&str]) -> Command {
@@ -64,14 +64,21 @@ impl Said {
 /// Runs the command to its end.
 #[track_caller]
 pub(crate) fn run(args: &[&str]) -> Said {
-    Said::new(shmkit(args).output().unwrap())
+    let mut command = shmkit(args);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    Said::new(
+        start_here(&mut command)
+            .unwrap()
+            .wait_with_output()
+            .unwrap(),
+    )
 }
 
 /// Runs the command to its end with this on standard input.
 pub(crate) fn run_with(args: &[&str], input: &[u8]) -> Said {
     let mut command = shmkit(args);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = start_here(command.stderr(Stdio::piped())).unwrap();
     let mut stdin = child.stdin.take().unwrap();
     thread::scope(|scope| {
         // It may end without having read all.
@@ -152,7 +159,7 @@ impl Holding {
     #[track_caller]
     pub(crate) fn start(mut command: Command) -> (Self, String) {
         command.stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = start_here(&mut command).unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut this = Self { child, stdout };
         let line = this.line();
