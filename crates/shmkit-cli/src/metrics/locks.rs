@@ -17,7 +17,8 @@ use crate::held::Held;
 /// Each lock may take a look at all processes, so no more are looked at after this time.
 const LONG_ENOUGH: Duration = Duration::from_millis(500);
 
-/// A typed segment with more locks and other primitives than these is left out: whoever makes one shall not keep us busy.
+/// A typed segment with more locks and other primitives than these is left out: whoever makes one
+/// shall not keep us busy.
 const MOST: usize = 100;
 
 /// The locks of segments, and those inside typed ones.

@@ -144,7 +144,7 @@ pub enum Place {
     #[non_exhaustive]
     Posix {
         /// Its path. One of another mount namespace, as containers have it, is seen through a
-        /// process there: `/proc/PID/root/dev/shm/cam0`.
+        /// process there: its path below `/proc/PID/root`.
         path: PathBuf,
         /// It has no name any more, and goes with its last user.
         removed: bool,

@@ -205,7 +205,9 @@ impl Reactor {
             let woken = match futex::wait_any(&words, limit) {
                 Ok(woken) => woken,
                 Err(_) => {
-                    self.nap(bell, limit);
+                    // As good as never if there is nothing to do, and then the bell rings.
+                    let is_idle = numbers.is_empty();
+                    self.nap(bell, if is_idle { limit } else { POLL.min(limit) });
                     None
                 }
             };
@@ -225,9 +227,7 @@ impl Reactor {
         if is_first && self.bell.load(Ordering::Acquire) != bell {
             return;
         }
-        let is_idle = self.list().is_empty();
-        // As good as never if there is nothing to do, and then the bell rings.
-        thread::park_timeout(if is_idle { limit } else { POLL.min(limit) });
+        thread::park_timeout(limit);
     }
 
     /// All the words to sleep on, whose they are, and for how long.

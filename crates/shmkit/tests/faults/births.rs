@@ -7,7 +7,7 @@ use shmkit::sync::Mutex;
 use shmkit::typed::{Shared, ShmSafe};
 use shmkit_testkit::{self as testkit, Child};
 
-use crate::cast::{Context, LONG, Victim, died, every_point};
+use crate::cast::{Context, LONG, Victim, died, every_point, order};
 use crate::place::{Backend, Place};
 use crate::stage::Record;
 
@@ -231,12 +231,10 @@ impl Survivors {
 #[ignore = "child role"]
 fn role_victim() {
     let Some(me) = testkit::role() else { return };
-    let mut words = me.arg().splitn(3, ' ');
-    let mut next = || words.next().unwrap();
-    let (number, place, name) = (next().parse().unwrap(), Place::parse(next()), next());
+    let (number, place, name) = order(me.arg());
     let mut births = NAMED.iter().chain(KEPT);
     let birth = births.find(|birth| birth.name == name).unwrap();
-    (birth.act)(&place, &Victim::new(&me, number));
+    (birth.act)(&Place::parse(place), &Victim::new(&me, number));
     fault::disarm();
 }
 

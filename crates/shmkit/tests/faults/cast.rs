@@ -297,6 +297,13 @@ impl<'a> Victim<'a> {
     }
 }
 
+/// What a victim is told: at which point it dies, where, and doing what.
+pub(crate) fn order(argument: &str) -> (u64, &str, &str) {
+    let mut words = argument.splitn(3, ' ');
+    let mut next = || words.next().unwrap();
+    (next().parse().unwrap(), next(), next())
+}
+
 fn find(name: &str) -> &'static Scenario {
     let mut scenarios = crate::scenarios();
     scenarios.find(|scenario| scenario.name == name).unwrap()
@@ -306,10 +313,8 @@ fn find(name: &str) -> &'static Scenario {
 #[ignore = "child role"]
 fn role_victim() {
     let Some(me) = testkit::role() else { return };
-    let mut words = me.arg().splitn(3, ' ');
-    let mut next = || words.next().unwrap();
-    let (number, place, name) = (next().parse().unwrap(), Place::parse(next()), next());
-    let stage = place.open::<Stage>().unwrap();
+    let (number, place, name) = order(me.arg());
+    let stage = Place::parse(place).open::<Stage>().unwrap();
     (find(name).act)(&stage, &Victim::new(&me, number));
     fault::disarm();
 }

@@ -11,7 +11,7 @@ use shmkit::reaper::Reaper;
 use shmkit::{InUse, SharedMemory};
 use shmkit_testkit::{self as testkit, Scratch, under};
 
-use crate::cast::{Context, Victim, died, every_point};
+use crate::cast::{Context, Victim, died, every_point, order};
 
 /// During what a process dies.
 struct Life {
@@ -123,10 +123,8 @@ fn round(life: &Life, key: &NativeIpcKey, number: u64, folder: &Path) -> bool {
 #[ignore = "child role"]
 fn role_victim() {
     let Some(me) = testkit::role() else { return };
-    let mut words = me.arg().splitn(3, ' ');
-    let mut next = || words.next().unwrap();
-    let (number, key, name) = (next().parse().unwrap(), next().parse().unwrap(), next());
+    let (number, key, name) = order(me.arg());
     let life = LIVES.iter().find(|life| life.name == name).unwrap();
-    (life.act)(&key, &Victim::new(&me, number));
+    (life.act)(&key.parse().unwrap(), &Victim::new(&me, number));
     fault::disarm();
 }

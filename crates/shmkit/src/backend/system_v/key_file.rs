@@ -104,7 +104,7 @@ impl KeyFile {
     pub(super) fn remove(&self, path: &str) -> Option<Removal> {
         let (pin, status) = self.pin(path)?;
         let grave = match is_made_for_this(path, &status) {
-            true => bury(path, self.id)?,
+            true => bury(path, self.id).ok()?,
             false => None,
         };
         Some(Removal::of(grave, pin))
@@ -157,14 +157,13 @@ impl Drop for Removal {
 /// What the hidden names begin with. Those of files that are being born begin otherwise.
 const GRAVE: &str = ".shmkit.gone-";
 
-/// Gives the file the name of its grave. Where that cannot be, the file is just removed; `None` if
-/// that cannot be either.
-fn bury(path: &str, id: FileId) -> Option<Option<String>> {
+/// Gives the file the name of its grave. Where that cannot be, the file is just removed.
+fn bury(path: &str, id: FileId) -> io::Result<Option<String>> {
     let grave = grave_of(path, id);
-    match file::rename(path, &grave) {
-        Ok(()) => Some(Some(grave)),
-        Err(_) => file::unlink(path).is_ok().then_some(None),
+    if !cfg!(shmkit_force_fallbacks) && file::rename(path, &grave).is_ok() {
+        return Ok(Some(grave));
     }
+    file::unlink(path).map(|()| None)
 }
 
 fn grave_of(path: &str, id: FileId) -> String {

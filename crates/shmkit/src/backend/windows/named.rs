@@ -4,6 +4,7 @@
 //! its maker holds a mutex, the *birth*, until it is there, and those who attach wait for that. Qt
 //! does not know of it, and need not: what Qt attaches to has no such beginning.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::os::windows::io::OwnedHandle;
 use std::sync::atomic::AtomicUsize;
@@ -297,15 +298,11 @@ pub(crate) fn look(key: &NativeIpcKey) -> Result<SegmentInfo> {
 /// All segments by name that this process can see: those of its session, and of the machine.
 pub(crate) fn list() -> io::Result<Vec<SegmentInfo>> {
     let (here, session) = directory::sections("")?;
-    let mut names: Vec<String> = here.into_iter().filter(|name| !is_beside(name)).collect();
+    let mut names = segments(here, "");
     match directory::sections(GLOBAL) {
         // A service's session is the machine's.
         Ok((_, path)) if path == session => {}
-        Ok((all, _)) => names.extend(
-            all.into_iter()
-                .filter(|name| !is_beside(name))
-                .map(|name| format!("{GLOBAL}{name}")),
-        ),
+        Ok((all, _)) => names.extend(segments(all, GLOBAL)),
         // A sandbox sees its own.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
         Err(error) => return Err(error),
@@ -320,6 +317,12 @@ pub(crate) fn list() -> io::Result<Vec<SegmentInfo>> {
         }
     });
     Ok(infos.collect())
+}
+
+/// The full names of those sections of a directory that are segments.
+fn segments(names: BTreeSet<String>, beginning: &str) -> Vec<String> {
+    let names = names.into_iter().filter(|name| !is_beside(name));
+    names.map(|name| format!("{beginning}{name}")).collect()
 }
 
 /// What is known of a segment that may not be looked at.

@@ -198,9 +198,7 @@ pub(crate) fn handles(object: &OwnedHandle) -> io::Result<u32> {
         )
     };
     if status < 0 {
-        // SAFETY: it turns a number into another.
-        let error = unsafe { RtlNtStatusToDosError(status) };
-        return Err(io::Error::from_raw_os_error(error as i32));
+        return Err(failed(status));
     }
     // SAFETY: a C struct of integers that was zeroed and then filled in.
     Ok(unsafe { information.assume_init() }.HandleCount)
