@@ -84,9 +84,18 @@ const UNDER_QEMU: &[&str] = &[
     "sys::linux::process::tests::one_look_finds_who_has_what",
     "watching::a_wait_for_the_lock_names_its_holder",
     "watching::events_are_told_as_they_happen",
+    // What a thread waits for is told in numbers and addresses of the emulator's own processor.
+    "holders_say_who_has_the_segment_and_its_lock",
+    // It has no cachestat(2), and keeps madvise(2) to itself.
+    "inspect::what_has_no_key_is_listed_by_its_users",
+    "placement::memory_that_is_not_there_is_an_error_and_no_signal",
+    "placement::populated_pages_are_there_and_unchanged",
+    "placement::progress_is_told_to_the_end",
     // It has no process_vm_readv(2).
     "sys::linux::peek::tests::this_process_can_be_read",
     "sys::unix::checked::tests::both_ways_copy_alike",
+    // Its real forks have a share in what is about to be sealed.
+    "seals::many_threads_seal_at_once_and_only_complete_seals_are_slices",
     // Many processes start by real forks, for longer than the tests' deadlines.
     "nothing_is_lost_or_left_in_a_storm_of_kills",
     "one_of_many_creates_and_the_others_attach",

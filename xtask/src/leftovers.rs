@@ -9,8 +9,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// Every test names its things so; a legacy key keeps only the letters.
-const NAMES: [&str; 2] = ["shmkit-test-", "shmkittest"];
+/// What the names have in them.
+const NAMES: [&str; 3] = [
+    TEST,
+    // A legacy key keeps only the letters.
+    "shmkittest",
+    // What was a key file, when its remover was killed.
+    ".shmkit.gone-",
+];
+
+/// Every test names its things so.
+const TEST: &str = "shmkit-test-";
 
 /// What was there at one moment.
 pub(crate) struct Leftovers(BTreeSet<String>);
@@ -62,7 +71,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 /// True for `shmkit-test-PID-...` if that process runs: another run of the tests, not ours.
 fn is_of_the_living(name: &str) -> bool {
     let pid = name
-        .split_once(NAMES[0])
+        .split_once(TEST)
         .and_then(|(_, rest)| rest.split('-').next());
     pid.is_some_and(runs)
 }

@@ -40,4 +40,6 @@ pub use python::{python, python_command, spawn_python};
 pub use qt::{QtError, QtPeer};
 #[cfg(unix)]
 pub use role::die;
-pub use role::{Role, other_build_command, program, role, role_command, spawn, spawn_with};
+pub use role::{
+    Role, is_emulated, other_build_command, program, role, role_command, spawn, spawn_with,
+};

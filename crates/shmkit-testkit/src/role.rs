@@ -141,11 +141,20 @@ fn as_role(mut command: Command, name: &str, arg: impl Display) -> Command {
     command
 }
 
+/// Names the program by which those of this build are started where this machine cannot start them.
+const RUNNER: &str = "SHMKIT_TEST_RUNNER";
+
+/// Whether another program plays the processor.
+#[must_use]
+pub fn is_emulated() -> bool {
+    env::var_os(RUNNER).is_some()
+}
+
 /// A command that starts a program of this build; by way of an emulator if `SHMKIT_TEST_RUNNER`
 /// names one, which `cargo xtask cross` does where this machine cannot start it.
 #[must_use]
 pub fn program(path: impl AsRef<OsStr>) -> Command {
-    let Ok(runner) = env::var("SHMKIT_TEST_RUNNER") else {
+    let Ok(runner) = env::var(RUNNER) else {
         return Command::new(path);
     };
     let mut words = runner.split_whitespace();

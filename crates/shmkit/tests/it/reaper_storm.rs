@@ -14,7 +14,9 @@ use std::{env, fs, thread};
 use shmkit::key::{KeyRules, KeyType, NativeIpcKey, Role};
 use shmkit::reaper::{LeftoverKind, Outcome, Reaper, Report};
 use shmkit::{ErrorKind, SharedMemory};
-use shmkit_testkit::{Cleanup, PATIENCE, deadline, launch, role, role_command, spawn, under};
+use shmkit_testkit::{
+    Cleanup, PATIENCE, Scratch, deadline, launch, role, role_command, spawn, under,
+};
 
 use crate::support::{LONG, TestKey, for_every_key};
 
@@ -106,9 +108,11 @@ fn nothing_in_use_is_removed_and_nothing_stays(key: TestKey) {
     if key.key_type() == KeyType::PosixRealtime {
         return storm(&key);
     }
-    // A worker that dies between the removal of a key file and that of its set leaves a set to which
-    // no key leads, and which nobody can tell from one in use. They go with the namespace.
-    let scene = role_command("reaper_storm::role_storm", key.to_string());
+    // With objects and key files of its own. Whoever is killed while it removes a key file leaves
+    // that under a name which does not tell whose it was.
+    let folder = Scratch::new();
+    let mut scene = role_command("reaper_storm::role_storm", key.to_string());
+    scene.env("TMPDIR", folder.path());
     let mut scene = launch(under(["unshare", "--ipc"], scene));
     let end = scene.line_within(PATIENCE * 20);
     assert_eq!(end.as_deref(), Some("over"));
@@ -119,9 +123,26 @@ fn nothing_in_use_is_removed_and_nothing_stays(key: TestKey) {
 #[ignore = "child role"]
 fn role_storm() {
     let Some(me) = role() else { return };
-    let key = me.arg().parse().unwrap();
+    let key = here(&me.arg().parse().unwrap());
     storm(&TestKey::of(key, Cleanup::default()));
+    for objects in ["/proc/sysvipc/shm", "/proc/sysvipc/sem"] {
+        let left = fs::read_to_string(objects).unwrap();
+        assert_eq!(left.lines().count(), 1, "{left}");
+    }
     me.say("over");
+}
+
+/// The key of the same name whose key file lies where this process makes such files.
+fn here(key: &NativeIpcKey) -> NativeIpcKey {
+    let rules = KeyRules::of_this_process();
+    match key.legacy_key() {
+        Some(name) => rules.legacy_key(Role::Segment, name, key.key_type()),
+        None => {
+            let name = Path::new(key.native_key()).file_name().unwrap();
+            let path = env::temp_dir().join(name);
+            NativeIpcKey::new(path.to_str().unwrap(), key.key_type())
+        }
+    }
 }
 
 fn storm(key: &TestKey) {
@@ -238,7 +259,9 @@ impl<'a> Storm<'a> {
         let workers_keys = self.key.legacy_key().map(letters);
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let half_made = workers.iter().map(|worker| format!(".shmkit-{worker}-"));
-        half_made.chain([own, lock]).chain(workers_keys).collect()
+        let half_gone = ".shmkit.gone-".to_owned();
+        let names = half_made.chain([half_gone, own, lock]);
+        names.chain(workers_keys).collect()
     }
 
     /// Every file that has to do with the key, or with that of a worker.

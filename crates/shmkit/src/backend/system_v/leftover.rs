@@ -198,22 +198,33 @@ fn remove_key_file(key: &NativeIpcKey, id: FileId) -> Result<bool> {
     let Some(taken) = semaphore.try_lock().map_err(at_path)? else {
         return Ok(false);
     };
-    let is_the_locks = lock.native_key() == path;
-    let own = usize::from(is_the_locks && semaphore.is_made());
-    let is_alone = KeyFile::find(path, project).is_ok_and(|file| file.id() == id)
-        && objects_of(id, &listing::system_v_keys().map_err(at_path)?) == own
-        && (own == 1 || !is_the_locks);
-    match is_alone {
-        true => {
-            let file = KeyFile::find(path, project).map_err(at_path)?;
-            let _removal = file.remove(path);
-            if semaphore.is_made() {
-                let _ = semaphore.remove();
-            }
-        }
-        false => semaphore.withdraw(path),
+    let removed = remove_if_alone(path, project, id, &semaphore);
+    if !matches!(removed, Ok(true)) {
+        semaphore.withdraw(path);
     }
     give_unchanged(taken);
+    removed.map_err(at_path)
+}
+
+/// Removes the file, and the lock's set if that was made for this, if nothing else is made of the
+/// file. Under the lock.
+fn remove_if_alone(path: &str, project: u8, id: FileId, semaphore: &Semaphore) -> io::Result<bool> {
+    let is_the_locks = semaphore.is_at(path);
+    let own = usize::from(is_the_locks && semaphore.is_made());
+    // Whoever has begun to remove the file has no lock of it any more, and may be faster. Then there
+    // is none, or in its grave one that our look for the lock has made.
+    let is_it = |file: &KeyFile| file.id() == id || key_file::is_grave(path);
+    let Some(file) = KeyFile::find(path, project).ok().filter(is_it) else {
+        return Ok(false);
+    };
+    let made_of_it = objects_of(file.id(), &listing::system_v_keys()?);
+    let is_alone = made_of_it == own && (own == 1 || !is_the_locks);
+    if is_alone {
+        let _removal = file.remove(path);
+        if semaphore.is_made() {
+            let _ = semaphore.remove();
+        }
+    }
     Ok(is_alone)
 }
 
@@ -326,10 +337,13 @@ fn remove_lock(key: &NativeIpcKey, act: Act) -> Result<Outcome> {
             Ok(Outcome::InUse)
         }
         // The lock goes with it.
-        Some(_) => {
-            semaphore.remove().map_err(at_path)?;
-            Ok(Outcome::Removed)
-        }
+        Some(taken) => match semaphore.remove() {
+            Ok(()) => Ok(Outcome::Removed),
+            Err(error) => {
+                give_unchanged(taken);
+                Err(at_path(error))
+            }
+        },
         None => Ok(Outcome::InUse),
     }
 }

@@ -254,14 +254,41 @@ fn is_asleep(pid: u32) -> bool {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
         return false;
     };
-    threads.flatten().any(|thread| {
-        let call = std::fs::read_to_string(thread.path().join("syscall")).unwrap_or_default();
-        // Number, then the arguments: the word, `FUTEX_WAIT` without `FUTEX_PRIVATE_FLAG`.
-        let mut words = call.split(' ');
-        if cfg!(shmkit_force_portable) {
-            // Without futexes it naps.
-            return words.next() == Some(&libc::SYS_clock_nanosleep.to_string());
-        }
-        words.next() == Some(&libc::SYS_futex.to_string()) && words.nth(1) == Some("0x0")
+    let calls = threads
+        .flatten()
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("syscall")).ok());
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    calls.into_iter().any(|call| sleeps(&call, &maps))
+}
+
+/// Whether a thread is in this call because of a word that processes share.
+#[cfg(unix)]
+fn sleeps(call: &str, maps: &str) -> bool {
+    // Number, then the arguments: the word, `FUTEX_WAIT` without `FUTEX_PRIVATE_FLAG`.
+    let [number, word, operation, ..] = call.split(' ').collect::<Vec<_>>()[..] else {
+        return false;
+    };
+    if cfg!(shmkit_force_portable) {
+        // Without futexes it naps.
+        return number == libc::SYS_clock_nanosleep.to_string();
+    }
+    // The kernel tells the number that the emulator's own processor has for it.
+    let is_futex = shmkit_testkit::is_emulated() || number == libc::SYS_futex.to_string();
+    is_futex && operation == "0x0" && is_shared(word, maps)
+}
+
+/// Whether an address lies in a mapping that is shared.
+#[cfg(unix)]
+fn is_shared(address: &str, maps: &str) -> bool {
+    let number = |hex: &str| u64::from_str_radix(hex.trim_start_matches("0x"), 16).ok();
+    let Some(address) = number(address) else {
+        return false;
+    };
+    maps.lines().any(|mapping| {
+        let (range, rest) = mapping.split_once(' ').unwrap_or_default();
+        let (start, end) = range.split_once('-').unwrap_or_default();
+        let holds = number(start).is_some_and(|start| start <= address)
+            && number(end).is_some_and(|end| address < end);
+        holds && rest.as_bytes().get(3) == Some(&b's')
     })
 }
