@@ -196,8 +196,11 @@ impl Options {
     ///
     /// # Platform-specific behavior
     /// On Linux it is a memfd that takes seals and cannot be executed. Where a sandbox denies
-    /// `memfd_create(2)` it is an unnamed file in `/dev/shm`, which takes no seals. On Windows it is a
-    /// section of the page file, in whole pages, and others get it as a handle.
+    /// `memfd_create(2)` it is an unnamed file in `/dev/shm`, which takes no seals. Android before 11
+    /// (API level 30) may end a program that asks, so it is not asked: the error is
+    /// [`Unsupported`](ErrorKind::Unsupported), and an [unnamed file](Self::unnamed_file) in the
+    /// program's own directory does instead. On Windows it is a section of the page file, in whole
+    /// pages, and others get it as a handle.
     #[doc(alias = "memfd_create")]
     #[doc(alias = "anonymous")]
     pub fn memfd(&self, name: &str) -> Result<SharedMemory> {

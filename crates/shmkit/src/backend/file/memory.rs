@@ -9,13 +9,14 @@ use super::explain::explain;
 use super::segment::Segment;
 use crate::backend::{Origin, Spec, Wish};
 use crate::error::{Error, ErrorKind, Op, Result};
-use crate::sys::{file, fork, memfd, placement, volume};
+use crate::sys::{file, filter, fork, memfd, placement, volume};
 
 /// What messages call the place where it lies.
 const PLACE: &str = "memory";
 
 /// Makes a memfd of the size that `spec` says.
 pub(in crate::backend) fn create(name: &str, spec: &Spec, op: Op) -> Result<Segment> {
+    may_be_asked(filter::no_memfd(), op)?;
     let place = Path::new(PLACE);
     let _steady = fork::steady();
     let warning = match spec.huge {
@@ -38,6 +39,7 @@ pub(in crate::backend) fn create_from(
     contents: &mut dyn Read,
     op: Op,
 ) -> Result<Segment> {
+    may_be_asked(filter::no_memfd(), op)?;
     let place = Path::new(PLACE);
     let warning = match spec.huge {
         None => None,
@@ -50,6 +52,16 @@ pub(in crate::backend) fn create_from(
     let born = Born::map(fd, place, &spec, op)?;
     let made = born.into_segment(None, &spec, Origin::Created);
     Ok(Segment { warning, ..made })
+}
+
+/// An error where the system must not be asked, and why it must not.
+fn may_be_asked(why_not: Option<String>, op: Op) -> Result<()> {
+    match why_not {
+        None => Ok(()),
+        Some(why) => Err(Error::new(op, ErrorKind::Unsupported)
+            .detail(why)
+            .hint("use a file in the program's own directory, which needs no name either")),
+    }
 }
 
 /// Why contents are not put into reserved huge pages: those are taken for a size, and cannot be
@@ -86,4 +98,21 @@ fn create_huge(name: &str, size: Option<usize>, spec: &Spec, op: Op) -> Result<S
     };
     let born = Born::map(fd, place, &spec, op)?;
     Ok(born.into_segment(None, &spec, Origin::Created))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_must_not_be_asked_is_named_with_what_to_do_instead() {
+        assert!(may_be_asked(None, Op::Create).is_ok());
+        let error = may_be_asked(Some("this is an old system".to_owned()), Op::Create).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(
+            error.on("memfd:frames").to_string(),
+            "cannot create memfd:frames: this is an old system; use a file in the program's own \
+             directory, which needs no name either"
+        );
+    }
 }

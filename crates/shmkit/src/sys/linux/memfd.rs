@@ -1,5 +1,6 @@
 //! Files of memory that never have a name (`memfd_create(2)`), and where those are denied, files
-//! of a memory file system that have none.
+//! of a memory file system that have none. Nothing here is called where
+//! [`filter::no_memfd`](crate::sys::filter::no_memfd) says that it must not.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

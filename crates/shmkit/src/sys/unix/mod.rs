@@ -3,6 +3,7 @@
 pub(crate) mod attachment;
 pub(crate) mod checked;
 pub(crate) mod file;
+pub(crate) mod filter;
 pub(crate) mod fork;
 pub(crate) mod memory;
 #[cfg(all(keys = "posix", not(anchored)))]
