@@ -180,11 +180,10 @@ impl Semaphore {
         Ok(!is_mine && !signal::is_there(&event_of(&self.name, number))?)
     }
 
-    /// Becomes the owner if there is none that lives. If the last one died with the lock, this one
-    /// has it now.
-    fn claim(&self) -> io::Result<Option<Claim>> {
-        let asking = self.asking()?;
-        if self.replace_owner(0, asking) {
+    /// Becomes the owner, as `me`, if there is none that lives. If the last one died with the lock,
+    /// this one has it now.
+    fn claim(&self, me: u64) -> io::Result<Option<Claim>> {
+        if self.replace_owner(0, me) {
             return Ok(Some(Claim::May));
         }
         let owner = self.owner();
@@ -192,7 +191,7 @@ impl Semaphore {
             return Ok(None);
         }
         let had = owner & HAS != 0;
-        if !self.replace_owner(owner, asking | owner & HAS) {
+        if !self.replace_owner(owner, me | owner & HAS) {
             return Ok(None);
         }
         if had {
@@ -223,10 +222,10 @@ impl Semaphore {
         let begun = Instant::now();
         let left = || interrupt::left(limit.saturating_sub(begun.elapsed()));
         let me = self.asking()?;
-        let claim = match self.claim()? {
+        let claim = match self.claim(me)? {
             Some(claim) => claim,
             None if limit.is_zero() => return Ok(None),
-            None => match self.claim_within(&left)? {
+            None => match self.claim_within(me, &left)? {
                 Some(claim) => claim,
                 None => return Ok(None),
             },
@@ -254,15 +253,15 @@ impl Semaphore {
         Ok(Some((taken, grant)))
     }
 
-    /// Sleeps until it may be the owner.
+    /// Sleeps until it may be the owner, as `me`.
     #[cold]
-    fn claim_within(&self, left: &dyn Fn() -> Duration) -> io::Result<Option<Claim>> {
+    fn claim_within(&self, me: u64, left: &dyn Fn() -> Duration) -> io::Result<Option<Claim>> {
         let sleepers = self.page.word(SLEEPERS);
         // An owner that goes looks for sleepers after it has gone, so one that announces itself
         // and then finds an owner is woken.
         sleepers.fetch_add(1, Ordering::SeqCst);
         let claimed = loop {
-            match self.claim() {
+            match self.claim(me) {
                 Ok(None) if left().is_zero() => break Ok(None),
                 Ok(None) => {}
                 other => break other,
