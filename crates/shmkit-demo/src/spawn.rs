@@ -13,6 +13,8 @@ pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
 ///
 /// Wine 8 on a busy machine sometimes has a process that ends before it has begun, and then says
 /// that there was an internal error. None of the program has run by then, so another one may.
+/// What tests start has the same in the testkit; but these are the demo's own children, and it is run
+/// by people, too, who have no testkit.
 #[cfg(windows)]
 pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
     const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
