@@ -77,6 +77,8 @@ fn a_second_create_is_refused_while_somebody_is_attached(key: TestKey) {
     let error = SharedMemory::create(&key, 200).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     assert!(error.to_string().contains(&key.to_string()), "{error}");
+    assert!(error.to_string().contains("is in use"), "{error}");
+    assert_eq!(error.help(), Some("attach to it, or choose another name"));
     let again = SharedMemory::attach(&key).unwrap();
     assert_eq!(again.origin(), Origin::Attached);
     assert_eq!(again.size(), size_of_segment(100));
@@ -135,6 +137,8 @@ fn a_kept_segment_stays_until_it_is_removed_by_name(key: TestKey) {
 
     let error = SharedMemory::create(&key, 64).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+    let help = error.help().unwrap();
+    assert_eq!(help, "attach to it, or remove it by name (`shmkit rm`)");
     let again = SharedMemory::create_or_attach(&key, 64).unwrap();
     assert_eq!(
         (again.lifetime(), again.origin()),

@@ -31,7 +31,9 @@ pub(super) enum Taken {
 pub(super) fn taken(why: Taken, op: Op) -> Error {
     let error = Error::new(op, ErrorKind::AlreadyExists);
     match why {
-        Taken::InUse => error.detail("it already exists and is in use"),
+        Taken::InUse => error
+            .detail("it already exists and is in use")
+            .hint("attach to it, or choose another name"),
         Taken::Kept => error
             .detail("it already exists, and is kept or was not made by shmkit")
             .hint("attach to it, or remove it by name (`shmkit rm`)"),

@@ -32,7 +32,8 @@ pub(crate) fn create_from(
     if survey::find(key).is_ok_and(|found| matches!(found.state, State::Live | State::Kept)) {
         return Err(Error::new(op, ErrorKind::AlreadyExists)
             .on(key)
-            .detail("it already exists, and is kept or in use"));
+            .detail("it already exists, and is kept or in use")
+            .hint("attach to it, or remove it by name (`shmkit rm`)"));
     }
     let pieces = collect(contents).map_err(|error| unreadable(error, op).on(key))?;
     let size = pieces.iter().map(Vec::len).sum();

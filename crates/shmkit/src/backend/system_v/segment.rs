@@ -97,18 +97,26 @@ fn refuse_taken(file: &KeyFile, path: &str, op: Op) -> Result<Option<i32>> {
     let id = match system_v::find_segment(file.ipc_key) {
         Ok(id) => id,
         Err(error) if is_gone(&error) => return Ok(None),
-        Err(error) => return Err(exists().detail("it already exists").because(error)),
+        Err(error) => {
+            return Err(exists()
+                .detail("it already exists")
+                .hint("attach to it, or remove it by name (`shmkit rm`)")
+                .because(error));
+        }
     };
     let status = match system_v::segment_status(id) {
         Ok(status) => status,
         Err(error) if is_gone(&error) => return Ok(None),
         Err(error) => {
             return Err(Error::os(op, error)
-                .detail("permission denied: it already exists, and belongs to another user"));
+                .detail("permission denied: it already exists, and belongs to another user")
+                .hint("choose another name"));
         }
     };
     if status.attached > 0 {
-        return Err(exists().detail("it already exists and is in use"));
+        return Err(exists()
+            .detail("it already exists and is in use")
+            .hint("attach to it, or choose another name"));
     }
     if key_file::is_kept(path) {
         return Err(exists()

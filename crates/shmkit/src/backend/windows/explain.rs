@@ -22,6 +22,9 @@ pub(crate) fn explain(cause: io::Error, op: Op) -> Error {
     let code = cause.raw_os_error();
     let error = Error::os(op, cause);
     match code {
+        None if error.kind() == ErrorKind::AlreadyExists => error
+            .detail("it already exists and is in use")
+            .hint("attach to it, or choose another name"),
         Some(ERROR_INVALID_HANDLE) => error
             .with_kind(ErrorKind::NotASegment)
             .detail("the name is taken by an object of another kind"),
