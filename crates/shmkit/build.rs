@@ -4,7 +4,7 @@
 //! * `keys`: the types of keys that there are segments of, and that the features allow;
 //! * `feature_off`: the types that there would be, were the feature on;
 //! * `named_segments`: whether there is any such type;
-//! * `surveyed`: whether everybody is told who has what, so that segments can be listed;
+//! * `surveyed`: whether segments can be listed by what there is of them, and looked at from outside;
 //! * `anchored`: POSIX segments are objects and no files;
 //! * `partial`: something that other builds have is left out, and what it alone needs is not used.
 
@@ -35,7 +35,7 @@ fn main() {
     if sys == "portable" {
         println!("cargo::rustc-cfg=anchored");
     }
-    if sys == "linux" {
+    if ["linux", "portable"].contains(&sys) {
         println!("cargo::rustc-cfg=surveyed");
     }
     if !has.is_empty() {

@@ -5,12 +5,13 @@
 mod file;
 #[cfg_attr(
     not(sys = "linux"),
-    allow(dead_code, reason = "what makes infos is not there")
+    allow(dead_code, reason = "some of what makes infos is not there")
 )]
 mod info;
-#[cfg(sys = "linux")]
+#[cfg(surveyed)]
 mod kind;
-#[cfg(sys = "linux")]
+#[cfg(surveyed)]
+#[cfg_attr(not(sys = "linux"), path = "nameless_none.rs")]
 mod nameless;
 #[cfg(not(any(keys = "posix", keys = "windows")))]
 mod no_semaphore;
@@ -35,10 +36,10 @@ mod windows;
 mod any;
 
 #[cfg_attr(keys = "windows", path = "survey_windows.rs")]
-#[cfg_attr(not(any(sys = "linux", keys = "windows")), path = "survey_none.rs")]
+#[cfg_attr(not(any(surveyed, keys = "windows")), path = "survey_none.rs")]
 mod survey;
 
-#[cfg_attr(not(sys = "linux"), path = "leftover_none.rs")]
+#[cfg_attr(not(surveyed), path = "leftover_none.rs")]
 pub(crate) mod leftover;
 
 pub(crate) mod backoff;
@@ -67,7 +68,9 @@ pub(crate) use target::Target;
 #[cfg(unix)]
 pub(crate) const CONSTANT: Seals = Seals::WRITE.and(Seals::SHRINK);
 
-pub(crate) use survey::{find, holders, list, lock_info, named, system_v_key, user_number};
+pub(crate) use survey::{
+    find, holders, list, lock_info, name_of, named, system_v_key, user_number,
+};
 
 pub use fs_kind::{FsKind, Medium};
 pub use placement::{Advice, HugePages, Nodes};

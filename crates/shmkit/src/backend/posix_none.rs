@@ -54,6 +54,7 @@ pub(crate) mod survey {
     use std::collections::HashSet;
     use std::ffi::OsStr;
     use std::io;
+    use std::path::Path;
 
     use crate::backend::{Place, SegmentInfo, unsupported};
     use crate::error::{Op, Result};
@@ -74,6 +75,10 @@ pub(crate) mod survey {
     }
 
     pub(crate) fn named(_: &OsStr) -> Option<(Option<NativeIpcKey>, Place, Option<u64>)> {
+        None
+    }
+
+    pub(crate) fn name_of(_: &Path) -> Option<&OsStr> {
         None
     }
 

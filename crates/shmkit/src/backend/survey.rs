@@ -33,7 +33,7 @@ pub(crate) fn list() -> Result<Vec<SegmentInfo>> {
 }
 
 /// What a file in the directory of POSIX segments is as a segment.
-pub(crate) use posix::survey::named;
+pub(crate) use posix::survey::{name_of, named};
 
 pub(crate) use system_v::key_file::number_of as system_v_key;
 

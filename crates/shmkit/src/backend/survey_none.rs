@@ -43,6 +43,11 @@ pub(crate) fn named(_: &OsStr) -> Option<(Option<NativeIpcKey>, Place, Option<u6
     None
 }
 
+/// The name of a POSIX segment, from its place.
+pub(crate) fn name_of(_: &std::path::Path) -> Option<&OsStr> {
+    None
+}
+
 /// The number that a System V key stands for.
 pub(crate) fn system_v_key(_: &NativeIpcKey) -> Option<u32> {
     None

@@ -76,6 +76,11 @@ pub(crate) fn user_number(_: &str) -> Option<u32> {
     None
 }
 
+/// Names are no paths.
+pub(crate) fn name_of(_: &std::path::Path) -> Option<&OsStr> {
+    None
+}
+
 /// There is no directory of segments.
 pub(crate) fn named(_: &OsStr) -> Option<(Option<NativeIpcKey>, Place, Option<u64>)> {
     None

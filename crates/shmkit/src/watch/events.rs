@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::iter::FusedIterator;
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::pace::{DIRECTORY, Pace};
+use super::pace::Pace;
 use crate::backend;
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::inspect::{Holder, Place, SegmentInfo};
@@ -351,9 +350,7 @@ impl Id {
             Place::Posix {
                 path,
                 removed: false,
-            } if path.parent() == Some(Path::new(DIRECTORY)) => {
-                path.file_name().map(OsStr::to_owned).map(Self::Name)
-            }
+            } => backend::name_of(path).map(OsStr::to_owned).map(Self::Name),
             Place::SystemV {
                 id,
                 namespace: None,

@@ -9,7 +9,7 @@ use crate::sys::Change;
 use crate::sys::directory_watch::DirectoryWatch;
 
 /// The directory of POSIX segments.
-pub(super) const DIRECTORY: &str = "/dev/shm";
+const DIRECTORY: &str = "/dev/shm";
 
 /// Of the time at most one part in so many goes into looking.
 const SHARE: u32 = 10;

@@ -150,7 +150,13 @@ fn play_named(backend: Backend, survivors: usize) {
         let points = every_point(|number| {
             let (place, _cleanup) = Place::named(backend);
             let (victim, has_died) = play(birth, &place, number, &mut survivors);
-            assert!(place.is_left_as_it_should(), "{}: {place}", birth.name);
+            let _context = Context(birth.name, number);
+            if birth.with_others && cfg!(shmkit_force_portable) {
+                // Those who nap may be faster than a victim that has woken them, and then that one
+                // was the last user: whoever comes next takes along what it left.
+                drop(place.open_or_init(Value::new).unwrap());
+            }
+            assert!(place.is_left_as_it_should(), "{place}");
             assert_no_temporary_name(&place.path(), victim);
             has_died
         });
@@ -198,8 +204,12 @@ fn play(
 }
 
 /// A file that is being born has a hidden name where it cannot do without one; and a file that
-/// comes after a dead one must not count on it.
+/// comes after a dead one must not count on it. Where every file has one, that of the dead stays until
+/// somebody sweeps the directory.
 fn assert_no_temporary_name(path: &Path, victim: u32) {
+    if cfg!(shmkit_force_portable) {
+        return;
+    }
     let start = format!(".shmkit-{victim}-");
     let names = std::fs::read_dir(path.parent().unwrap()).unwrap().flatten();
     let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());

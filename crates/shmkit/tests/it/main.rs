@@ -1,6 +1,8 @@
 //! The integration tests of shmkit, in one binary: real processes, real crashes, real Qt.
 #![allow(clippy::print_stdout, reason = "a test that cannot run here says why")]
 
+#[cfg(shmkit_force_portable)]
+mod anchored;
 #[cfg(feature = "async")]
 mod asynchronous;
 #[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
@@ -19,7 +21,7 @@ mod format;
 mod growth;
 #[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod handover;
-#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
+#[cfg(target_os = "linux")]
 mod inspect;
 #[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod interrupt;
@@ -34,9 +36,9 @@ mod qt_face;
 mod qt_interop;
 #[cfg(windows)]
 mod qt_windows;
-#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
+#[cfg(target_os = "linux")]
 mod reaper;
-#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
+#[cfg(target_os = "linux")]
 mod reaper_storm;
 #[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
 mod seals;
@@ -45,7 +47,7 @@ mod sync;
 mod tidy;
 mod typed;
 mod typed_builds;
-#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
+#[cfg(target_os = "linux")]
 mod watching;
 #[cfg(windows)]
 mod windows;

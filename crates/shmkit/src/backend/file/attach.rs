@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use super::explain::{Squatted, explain};
 use super::last::{
     Outcome, be_present, come, have_come, is_alone, is_first, unlink_if_last, unlink_if_same,
 };
+use super::name::Name;
 use super::seal::demand;
 use super::segment::{Segment, Shape, is_counted, lifetime_of, shape};
 use crate::backend::{Lifetime, Origin, Orphans, Owners, Spec};
@@ -25,17 +26,22 @@ use crate::sys::lease;
 const BIRTH_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Attaches to a file that exists; `None` if it was an orphan and is removed.
-pub(in crate::backend) fn attach(path: &Path, spec: &Spec, op: Op) -> Result<Option<Segment>> {
+pub(in crate::backend) fn attach<'n>(
+    name: impl Into<Name<'n>>,
+    spec: &Spec,
+    op: Op,
+) -> Result<Option<Segment>> {
+    let name = name.into();
     refuse_seals(spec, op)?;
     let _steady = fork::steady();
     let deadline = Instant::now() + BIRTH_PATIENCE;
     loop {
-        match try_attach(path, spec) {
+        match try_attach(name, spec) {
             Ok(attached) => return Ok(attached),
             Err(error) if is_unborn(&error) && Instant::now() < deadline => {
                 std::thread::yield_now();
             }
-            Err(error) => return Err(explain(error, path, op)),
+            Err(error) => return Err(explain(error, name.path, op)),
         }
     }
 }
@@ -60,22 +66,22 @@ pub(super) fn is_unborn(error: &io::Error) -> bool {
     matches!(squatted, Some(Squatted::Empty))
 }
 
-fn try_attach(path: &Path, spec: &Spec) -> io::Result<Option<Segment>> {
-    let fd = file::open(path, spec.file_access())?;
+fn try_attach(name: Name<'_>, spec: &Spec) -> io::Result<Option<Segment>> {
+    let fd = file::open(name.path, spec.file_access())?;
     let status = file::status(&fd)?;
     check(&status, spec.trust)?;
     let (shape, size) = shape(spec, &fd, &status, spec.access)?;
     let lifetime = lifetime_of(&status);
     let entry = match lease::are_granted() {
-        true => enter(fd, &status, path, spec, shape)?,
-        false => enter_without_leases(fd, &status, path, spec, shape)?,
+        true => enter(fd, &status, name, spec, shape)?,
+        false => enter_without_leases(fd, &status, name, spec, shape)?,
     };
     let Some((user, origin)) = entry else {
         return Ok(None);
     };
     Ok(Some(Segment {
         user,
-        path: Some(path.to_owned()),
+        path: Some(name.path.to_owned()),
         id: status.id,
         size: AtomicUsize::new(size),
         mode: status.mode & 0o777,
@@ -94,14 +100,14 @@ fn try_attach(path: &Path, spec: &Spec) -> io::Result<Option<Segment>> {
 fn enter(
     fd: OwnedFd,
     status: &Status,
-    path: &Path,
+    name: Name<'_>,
     spec: &Spec,
     shape: Shape,
 ) -> io::Result<Option<(User, Origin)>> {
     let origin = match (lifetime_of(status), spec.orphans) {
         (Lifetime::Kept, _) => Origin::Attached,
         (Lifetime::Ephemeral, Orphans::Remove) => {
-            match unlink_if_last(fd.as_fd(), path, status.id)? {
+            match unlink_if_last(fd.as_fd(), name, status.id)? {
                 Outcome::Removed => return Ok(None),
                 Outcome::LeftToOthers => return Err(io::ErrorKind::NotFound.into()),
                 Outcome::InUse => Origin::Attached,
@@ -122,18 +128,18 @@ fn enter(
 fn enter_without_leases(
     fd: OwnedFd,
     status: &Status,
-    path: &Path,
+    name: Name<'_>,
     spec: &Spec,
     shape: Shape,
 ) -> io::Result<Option<(User, Origin)>> {
-    let is_orphan = match decide(fd.as_fd(), status, path, spec) {
+    let is_orphan = match decide(fd.as_fd(), status, name, spec) {
         Ok(Some(is_orphan)) => is_orphan,
         in_vain => {
             // Those who left meanwhile relied on us.
             let is_left = in_vain.is_err() && status.is_ephemeral();
             have_come(fd.as_fd())?;
             if is_left {
-                unlink_if_last(fd.as_fd(), path, status.id)?;
+                unlink_if_last(fd.as_fd(), name, status.id)?;
             }
             return in_vain.map(|_| None);
         }
@@ -152,7 +158,7 @@ fn enter_without_leases(
 fn decide(
     fd: BorrowedFd<'_>,
     status: &Status,
-    path: &Path,
+    name: Name<'_>,
     spec: &Spec,
 ) -> io::Result<Option<bool>> {
     come(fd)?;
@@ -161,7 +167,7 @@ fn decide(
     }
     let is_orphan = status.is_ephemeral() && is_first(fd, status.id)?;
     if is_orphan && spec.orphans == Orphans::Remove {
-        return match unlink_if_same(path, status.id)? {
+        return match unlink_if_same(name, status.id)? {
             Outcome::Removed => Ok(None),
             _ => Err(io::ErrorKind::NotFound.into()),
         };

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::explain::{explain, explain_size};
 use super::last::{CHARGE_PATIENCE, be_present};
+use super::name::Name;
 use super::reclaim::{Reclaim, reclaim, taken};
 use super::segment::{Segment, Shape, is_counted, shape};
 use crate::backend::backoff::Backoff;
@@ -33,17 +34,18 @@ fn patience() -> Duration {
 
 /// Makes a file; an orphan of the name is removed first. `before` runs each time before the name
 /// is given.
-pub(in crate::backend) fn create(
-    path: &Path,
+pub(in crate::backend) fn create<'n>(
+    name: impl Into<Name<'n>>,
     spec: &Spec,
     op: Op,
     before: impl Fn(),
 ) -> Result<Segment> {
+    let name = name.into();
     let _steady = fork::steady();
-    let directory = directory_of(path);
+    let directory = directory_of(name.path);
     let Newborn { fd, unnamed } = newborn(directory, spec, op)?;
     let born = Born::new(fd, directory, spec, op)?;
-    publish(path, &unnamed, born, spec, op, before)
+    publish(name, &unnamed, born, spec, op, before)
 }
 
 /// Makes a file of the contents and of their size, which is complete before it has its name; an
@@ -64,7 +66,7 @@ pub(in crate::backend) fn create_from(
     let spec = fill(fd.as_fd(), directory, spec, contents, op)?;
     let _steady = fork::steady();
     let born = Born::map(fd, directory, &spec, op)?;
-    publish(path, &unnamed, born, &spec, op, before)
+    publish(path.into(), &unnamed, born, &spec, op, before)
 }
 
 /// Makes a file that never has a name.
@@ -90,7 +92,7 @@ pub(in crate::backend) fn create_unnamed_from(
 }
 
 fn publish(
-    path: &Path,
+    name: Name<'_>,
     unnamed: &Unnamed,
     born: Born,
     spec: &Spec,
@@ -101,12 +103,12 @@ fn publish(
     let mut backoff = Backoff::new(patience());
     loop {
         before();
-        match unnamed.publish(born.user.as_fd(), path) {
-            Ok(()) => return Ok(born.into_segment(Some(path), spec, origin)),
+        match unnamed.publish(born.user.as_fd(), name.path) {
+            Ok(()) => return Ok(born.into_segment(Some(name.path), spec, origin)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(explain(error, path, op)),
+            Err(error) => return Err(explain(error, name.path, op)),
         }
-        match reclaim(path).map_err(|error| explain(error, path, op))? {
+        match reclaim(name).map_err(|error| explain(error, name.path, op))? {
             Reclaim::Done => origin = Origin::Reclaimed,
             Reclaim::Gone if backoff.again() => {}
             Reclaim::Gone if interrupt::has_come() => {

@@ -27,10 +27,10 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::name::Name;
 use crate::backend::backoff::Backoff;
 use crate::interrupt;
 use crate::sys::file::{self, FileId};
@@ -80,6 +80,8 @@ pub(in crate::backend) enum Outcome {
 
 /// Says that `fd` stands for somebody who is attached.
 pub(in crate::backend) fn be_present(fd: BorrowedFd<'_>) -> io::Result<()> {
+    #[cfg(anchored)]
+    lease::sign(fd)?;
     lease::try_lock(fd, Hold::Shared, PRESENCE, 1).map(drop)
 }
 
@@ -120,6 +122,8 @@ pub(in crate::backend) fn be_gone(fd: BorrowedFd<'_>) -> io::Result<()> {
     if !lease::are_granted() {
         only_ask(fd)?;
     }
+    #[cfg(anchored)]
+    lease::sign_off(fd)?;
     lease::unlock(fd, PRESENCE, PRESENCES)
 }
 
@@ -145,17 +149,16 @@ pub(in crate::backend) fn is_alone(fd: BorrowedFd<'_>, id: FileId) -> io::Result
     })
 }
 
-/// Removes `path` if it leads to `fd`'s file and nobody else has that open. Until it is done an
+/// Removes the name if it leads to `fd`'s file and nobody else has that open. Until it is done an
 /// opener waits, and then finds that the file has no name any more.
 pub(in crate::backend) fn unlink_if_last(
     fd: BorrowedFd<'_>,
-    path: impl AsRef<Path>,
+    name: Name<'_>,
     id: FileId,
 ) -> io::Result<Outcome> {
-    let path = path.as_ref();
     let (mut deadline, mut answers) = (None, 0);
     loop {
-        if let Some(outcome) = try_unlink(fd, path, id)? {
+        if let Some(outcome) = try_unlink(fd, name, id)? {
             return Ok(outcome);
         }
         if is_anybody_present(fd)? {
@@ -166,7 +169,7 @@ pub(in crate::backend) fn unlink_if_last(
         }
         let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
         while !is_anybody_present(fd)? {
-            if let Some(outcome) = try_unlink(fd, path, id)? {
+            if let Some(outcome) = try_unlink(fd, name, id)? {
                 return Ok(outcome);
             }
             answers += 1;
@@ -174,7 +177,7 @@ pub(in crate::backend) fn unlink_if_last(
                 // The asker may stay attached, and must not keep charge. Whoever left since the
                 // last answer found it taken, and relied on us.
                 file::unclaim(fd)?;
-                return Ok(try_unlink(fd, path, id)?.unwrap_or(Outcome::InUse));
+                return Ok(try_unlink(fd, name, id)?.unwrap_or(Outcome::InUse));
             }
             thread::yield_now();
         }
@@ -207,7 +210,8 @@ fn while_found_alone<R>(
     if is_anybody_present(fd)? || !file::try_claim(fd)? {
         return Ok(None);
     }
-    let done = match is_only_holder(fd, id)? {
+    // Somebody may have come, and had charge, since that was asked.
+    let done = match !is_anybody_present(fd)? && is_only_holder(fd, id)? {
         true => then().map(Some),
         false => Ok(None),
     };
@@ -264,13 +268,13 @@ fn is_only_user(id: FileId) -> io::Result<bool> {
 }
 
 /// Removes the name if that can be decided now and in favour of removing.
-fn try_unlink(fd: BorrowedFd<'_>, path: &Path, id: FileId) -> io::Result<Option<Outcome>> {
-    while_alone(fd, id, || unlink_if_same(path, id))
+fn try_unlink(fd: BorrowedFd<'_>, name: Name<'_>, id: FileId) -> io::Result<Option<Outcome>> {
+    while_alone(fd, id, || unlink_if_same(name, id))
 }
 
-pub(in crate::backend) fn unlink_if_same(path: &Path, id: FileId) -> io::Result<Outcome> {
-    match file::status_of_name(path) {
-        Ok(status) if status.id == id => match file::unlink(path) {
+pub(in crate::backend) fn unlink_if_same(name: Name<'_>, id: FileId) -> io::Result<Outcome> {
+    match file::status_of_name(name.path) {
+        Ok(status) if status.id == id => match name.unlink() {
             Ok(()) => Ok(Outcome::Removed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Outcome::LeftToOthers),
             Err(error) => Err(error),
@@ -300,7 +304,7 @@ fn only_asks(holder: &Holder) -> bool {
 mod tests {
     use std::fs::File;
     use std::os::fd::{AsFd as _, OwnedFd};
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
     use std::process::{Child, Command, Stdio};
 
     use super::*;

@@ -8,6 +8,7 @@ pub(in crate::backend) mod explain;
 mod extent;
 pub(in crate::backend) mod last;
 mod memory;
+mod name;
 mod reclaim;
 mod seal;
 mod segment;
@@ -16,6 +17,8 @@ mod temporary;
 pub(in crate::backend) use attach::{adopt, attach};
 pub(in crate::backend) use birth::{create, create_from, create_unnamed, create_unnamed_from};
 pub(in crate::backend) use memory::{create as create_memory, create_from as create_memory_from};
+#[cfg(anchored)]
+pub(in crate::backend) use name::Name;
 pub(in crate::backend) use reclaim::remove;
 pub(in crate::backend) use segment::Left;
 pub(crate) use segment::Segment;

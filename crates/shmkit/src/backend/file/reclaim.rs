@@ -2,11 +2,11 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::path::Path;
 
 use super::attach::{check, is_unborn};
 use super::explain::{Squatted, explain};
 use super::last::{Outcome, take_charge, unlink_if_last, unlink_if_same};
+use super::name::Name;
 use crate::backend::{InUse, Owners};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::mapping::Access;
@@ -53,12 +53,13 @@ pub(super) fn taken(why: Taken, op: Op) -> Error {
 }
 
 /// Removes the orphan that has the name, if it is one.
-pub(super) fn reclaim(path: &Path) -> io::Result<Reclaim> {
-    let fd = match file::open(path, Access::ReadOnly) {
+pub(super) fn reclaim<'n>(name: impl Into<Name<'n>>) -> io::Result<Reclaim> {
+    let name = name.into();
+    let fd = match file::open(name.path, Access::ReadOnly) {
         Ok(fd) => fd,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Reclaim::Gone),
         Err(error) => {
-            return match file::status_of_name(path) {
+            return match file::status_of_name(name.path) {
                 Ok(status) if status.kind != Kind::Regular => {
                     Ok(Reclaim::Refused(Taken::By(Squatted::by(status.kind))))
                 }
@@ -83,7 +84,7 @@ pub(super) fn reclaim(path: &Path) -> io::Result<Reclaim> {
         _ if !status.is_ephemeral() => return Ok(Reclaim::Refused(Taken::Kept)),
         _ => {}
     }
-    match unlink_if_last(fd.as_fd(), path, status.id)? {
+    match unlink_if_last(fd.as_fd(), name, status.id)? {
         Outcome::Removed => Ok(Reclaim::Done),
         Outcome::LeftToOthers => Ok(Reclaim::Gone),
         Outcome::InUse => Ok(Reclaim::Refused(Taken::InUse)),
@@ -91,33 +92,34 @@ pub(super) fn reclaim(path: &Path) -> io::Result<Reclaim> {
 }
 
 /// Removes a file by its name.
-pub(in crate::backend) fn remove(path: &Path, in_use: InUse) -> Result<()> {
+pub(in crate::backend) fn remove<'n>(name: impl Into<Name<'n>>, in_use: InUse) -> Result<()> {
+    let name = name.into();
     let _steady = fork::steady();
-    match unlink_by_name(path, in_use) {
+    match unlink_by_name(name, in_use) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::new(Op::Remove, ErrorKind::InUse)
             .detail("somebody is attached to it")
             .hint("end those programs first, or ask for it to be removed all the same")),
-        Err(error) => Err(explain(error, path, Op::Remove)),
+        Err(error) => Err(explain(error, name.path, Op::Remove)),
     }
 }
 
-fn unlink_by_name(path: &Path, in_use: InUse) -> io::Result<bool> {
+fn unlink_by_name(name: Name<'_>, in_use: InUse) -> io::Result<bool> {
     // Everybody who removes a name first has the file open, and either alone or claimed: so two
     // removers cannot take a name from under its next owner.
-    let fd = file::open(path, Access::ReadOnly)?;
+    let fd = file::open(name.path, Access::ReadOnly)?;
     let status = file::status(&fd)?;
     if status.kind != Kind::Regular {
         return Err(Squatted::by(status.kind).into());
     }
-    match (unlink_if_last(fd.as_fd(), path, status.id)?, in_use) {
+    match (unlink_if_last(fd.as_fd(), name, status.id)?, in_use) {
         (Outcome::Removed, _) => return Ok(true),
         (Outcome::InUse, InUse::Refuse) => return Ok(false),
         (Outcome::LeftToOthers, _) => return Err(io::ErrorKind::NotFound.into()),
         (Outcome::InUse, InUse::RemoveAnyway) => {}
     }
     take_charge(fd.as_fd())?;
-    let removed = match unlink_if_same(path, status.id) {
+    let removed = match unlink_if_same(name, status.id) {
         Ok(Outcome::Removed) => Ok(true),
         Ok(_) => Err(io::ErrorKind::NotFound.into()),
         Err(error) => Err(error),

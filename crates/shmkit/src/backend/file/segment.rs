@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::explain::{Squatted, explain};
 use super::last::{Outcome, be_gone, unlink_if_last};
+use super::name::{Name, Remove};
 use crate::backend::{Lifetime, Origin, Removal, Spec};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::mapping::Access;
@@ -166,6 +167,15 @@ impl Segment {
 
     /// Leaves the segment; the last one out removes its name.
     pub(in crate::backend) fn leave(self, removal: Removal) -> Result<Left> {
+        self.leave_for(removal, None)
+    }
+
+    /// The same where the file stands for something, which this removes.
+    pub(in crate::backend) fn leave_for(
+        self,
+        removal: Removal,
+        remove_first: Option<Remove<'_>>,
+    ) -> Result<Left> {
         let Self {
             user,
             path,
@@ -187,7 +197,7 @@ impl Segment {
             return Ok(Left::Remains);
         };
         let outcome = gone.and_then(|()| match removes && !blind {
-            true => unlink_if_last(fd.as_fd(), &path, id),
+            true => unlink_if_last(fd.as_fd(), Name::new(&path, remove_first), id),
             false => Ok(Outcome::InUse),
         });
         match outcome {

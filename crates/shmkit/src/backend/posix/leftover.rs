@@ -122,7 +122,7 @@ fn ask(path: &Path, look: &Look, act: Act) -> io::Result<Option<Outcome>> {
     }
     Ok(match act {
         Act::Look => is_alone(fd.as_fd(), status.id)?.then_some(Outcome::Found),
-        Act::Remove => match unlink_if_last(fd.as_fd(), path, status.id)? {
+        Act::Remove => match unlink_if_last(fd.as_fd(), path.into(), status.id)? {
             last::Outcome::Removed => Some(Outcome::Removed),
             last::Outcome::InUse | last::Outcome::LeftToOthers => None,
         },

@@ -10,6 +10,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -585,7 +586,7 @@ pub(super) fn remove_unused(path: &str) {
         return;
     }
     // What cannot be removed stays: a semaphore without a segment does no harm.
-    let _ = last::unlink_if_last(fd.as_fd(), path, status.id);
+    let _ = last::unlink_if_last(fd.as_fd(), Path::new(path).into(), status.id);
 }
 
 /// Removes the semaphore of a segment that does not exist, unless somebody has it open.

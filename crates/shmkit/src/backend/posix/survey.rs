@@ -135,6 +135,12 @@ fn key_and_path(name: &OsStr) -> (Option<NativeIpcKey>, PathBuf) {
     (key, Path::new(MEMORY_DIRECTORY).join(name))
 }
 
+/// The name by which a segment is known in the directory, from its place; `None` if it lies elsewhere.
+pub(crate) fn name_of(path: &Path) -> Option<&OsStr> {
+    let is_here = path.parent() == Some(Path::new(MEMORY_DIRECTORY));
+    path.file_name().filter(|_| is_here)
+}
+
 /// The segment of a key.
 pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
     let path = segment_path(key, Op::Inspect)?;

@@ -10,7 +10,10 @@
 //! An object without an anchor was made by a program without shmkit; it gets one that is never the
 //! reason for removing the object.
 
+pub(crate) mod leftover;
+pub(crate) mod lock_info;
 mod name;
 mod object;
 pub(crate) mod segment;
 pub(crate) mod semaphore;
+pub(crate) mod survey;

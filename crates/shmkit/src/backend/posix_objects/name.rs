@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::path::PathBuf;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha1::{Digest as _, Sha1};
 
 use crate::error::{Error, ErrorKind, Op, Result};
@@ -70,7 +71,7 @@ fn check(name: &str, rules: Rules) -> std::result::Result<CString, String> {
 }
 
 /// What an anchor stands beside.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beside {
     Segment,
     Semaphore,
@@ -81,14 +82,51 @@ pub(super) fn anchor(beside: Beside, name: &CString, owner: u32) -> io::Result<P
     Ok(lease::directory(owner)?.join(anchor_name(beside, name)))
 }
 
+/// What is written as it is in the name of an anchor.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// No name of a file is longer, in bytes.
+const LONGEST_FILE_NAME: usize = 255;
+
+/// `shm-HASH-NAME`. The hash is what tells anchors apart, also where the file system takes `Cam` and
+/// `cam` for one; the name is for those who list them, and is left out if it is too long.
 fn anchor_name(beside: Beside, name: &CString) -> String {
-    let kind = match beside {
-        Beside::Segment => "shm",
-        Beside::Semaphore => "sem",
-    };
-    let digest = Sha1::digest(name.as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{kind}-{digits}")
+    let hashed = format!("{}-{}", beside.prefix(), hash(name.as_bytes()));
+    let readable = utf8_percent_encode(&name.to_string_lossy(), PLAIN).to_string();
+    match hashed.len() + 1 + readable.len() {
+        ..=LONGEST_FILE_NAME => format!("{hashed}-{readable}"),
+        _ => hashed,
+    }
+}
+
+fn hash(name: &[u8]) -> String {
+    let digest = Sha1::digest(name);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the anchor of this file name stands beside, and the object's name, if it has that; `None` if
+/// it is no anchor.
+pub(super) fn read_anchor_name(file_name: &str) -> Option<(Beside, Option<CString>)> {
+    let (prefix, rest) = file_name.split_once('-')?;
+    let beside = [Beside::Segment, Beside::Semaphore]
+        .into_iter()
+        .find(|beside| beside.prefix() == prefix)?;
+    let (digits, readable) = rest.split_once('-').unwrap_or((rest, ""));
+    if digits.len() != 40 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let name: Vec<u8> = percent_decode_str(readable).collect();
+    let name = CString::new(name).ok();
+    Some((beside, name.filter(|name| hash(name.as_bytes()) == digits)))
+}
+
+impl Beside {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Segment => "shm",
+            Self::Semaphore => "sem",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -119,7 +157,42 @@ mod tests {
     fn anchors_are_told_apart() {
         let name = CString::new("/cam0").unwrap();
         let segment = anchor_name(Beside::Segment, &name);
-        assert_eq!(segment.len(), 44);
-        assert_ne!(segment, anchor_name(Beside::Semaphore, &name));
+        let semaphore = anchor_name(Beside::Semaphore, &name);
+        assert!(
+            segment.ends_with("-%2Fcam0") && segment.len() == 52,
+            "{segment}"
+        );
+        assert_ne!(segment, semaphore);
+        for (beside, anchor) in [(Beside::Segment, segment), (Beside::Semaphore, semaphore)] {
+            assert_eq!(
+                read_anchor_name(&anchor),
+                Some((beside, Some(name.clone())))
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_not_in_that_of_its_anchor() {
+        let name = CString::new(format!("/{}", "ä".repeat(120))).unwrap();
+        let anchor = anchor_name(Beside::Segment, &name);
+        assert_eq!(anchor.len(), 44);
+        assert_eq!(read_anchor_name(&anchor), Some((Beside::Segment, None)));
+    }
+
+    #[test]
+    fn other_files_are_no_anchors() {
+        let hash = "0a".repeat(20);
+        for name in [
+            "",
+            "fe00-9a",
+            "shm-7",
+            &format!("shm{hash}"),
+            &format!("x-{hash}"),
+        ] {
+            assert_eq!(read_anchor_name(name), None, "{name}");
+        }
+        // A name that is not the hash's tells nothing.
+        let other = format!("shm-{hash}-%2Fcam0");
+        assert_eq!(read_anchor_name(&other), Some((Beside::Segment, None)));
     }
 }

@@ -9,6 +9,7 @@ use rustix::shm::{self, OFlags};
 
 use crate::mapping::Access;
 use crate::sys::file::{self, Room, mode_of};
+use crate::sys::memory;
 
 /// What the system says of an object.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +68,24 @@ pub(super) fn facts(fd: &OwnedFd) -> io::Result<Facts> {
     })
 }
 
+/// The first bytes of an object, as many of them as there are: not every system reads objects.
+pub(super) fn read_start(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let size = facts(fd)?.size;
+    let len = usize::try_from(size)
+        .unwrap_or(usize::MAX)
+        .min(buffer.len());
+    memory::read_start(fd.as_fd(), &mut buffer[..len])
+}
+
 pub(super) fn unlink(name: &CStr) -> io::Result<()> {
     crate::atomic::fault_point();
     Ok(shm::unlink(name)?)
+}
+
+/// Removes an object if it is there.
+pub(super) fn remove(name: &CStr) -> io::Result<()> {
+    match unlink(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }

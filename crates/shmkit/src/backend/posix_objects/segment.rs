@@ -12,10 +12,8 @@ use super::name::{Beside, anchor, system_name};
 use super::{object, semaphore};
 use crate::backend::backoff::Backoff;
 use crate::backend::file::explain::{Squatted, explain, explain_size};
-use crate::backend::file::{self, Left, Segment};
-use crate::backend::{
-    Detached, InUse, Lifetime, Origin, Owners, Removal, Spec, no_contents, unreadable,
-};
+use crate::backend::file::{self, Left, Name, Segment};
+use crate::backend::{Detached, InUse, Lifetime, Owners, Removal, Spec, no_contents, unreadable};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::NativeIpcKey;
 use crate::mapping::{Access, Rw, View};
@@ -26,7 +24,7 @@ use crate::sys::fork;
 const PLACE: &str = "shared memory";
 
 /// The mark of an anchor whose object is complete: nobody executes an anchor.
-const BORN: u32 = 0o100;
+pub(super) const BORN: u32 = 0o100;
 
 /// How long a name without a complete object is given to get one.
 const BIRTH_PATIENCE: Duration = Duration::from_millis(100);
@@ -48,15 +46,21 @@ fn make(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Segment> {
         reserve: false,
         ..spec.clone()
     };
-    let anchor = || file::create(&place, &unborn, op, || semaphore::remove_unused(key));
-    let segment = match anchor() {
+    // Before there is an anchor, which would be taken for the object's if we died then.
+    if is_foreign(&name, &place) {
+        return Err(not_ours(op));
+    }
+    let remove = || object::remove(&name);
+    let anchor = Name::new(&place, Some(&remove));
+    let make_anchor = || file::create(anchor, &unborn, op, || semaphore::remove_unused(key));
+    let segment = match make_anchor() {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && is_stale(&name, &place) => {
             let _ = file::remove(&place, InUse::Refuse);
-            anchor()
+            make_anchor()
         }
         made => made,
     }?;
-    match make_object(&name, spec, segment.origin()) {
+    match make_object(&name, spec) {
         Ok(fd) => {
             let segment = segment.onto(&fd, spec.size);
             let segment = segment.map_err(|error| give_up(error, &name, &place, spec, op))?;
@@ -72,9 +76,7 @@ fn make(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Segment> {
         Err(error) => {
             let _ = segment.leave(Removal::Always);
             match error.kind() {
-                io::ErrorKind::AlreadyExists => Err(Error::new(op, ErrorKind::AlreadyExists)
-                    .detail("it already exists, and was not made by shmkit")
-                    .hint("attach to it, or remove it by name (`shmkit rm`)")),
+                io::ErrorKind::AlreadyExists => Err(not_ours(op)),
                 _ => Err(explain_size(
                     error,
                     Path::new(PLACE),
@@ -87,6 +89,12 @@ fn make(key: &NativeIpcKey, spec: &Spec, op: Op) -> Result<Segment> {
     }
 }
 
+fn not_ours(op: Op) -> Error {
+    Error::new(op, ErrorKind::AlreadyExists)
+        .detail("it already exists, and was not made by shmkit")
+        .hint("attach to it, or remove it by name (`shmkit rm`)")
+}
+
 /// Whether an anchor says that its object is complete, and there is none: somebody removed it without
 /// shmkit.
 fn is_stale(name: &CString, place: &Path) -> bool {
@@ -95,22 +103,12 @@ fn is_stale(name: &CString, place: &Path) -> bool {
             .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-fn make_object(name: &CString, spec: &Spec, origin: Origin) -> io::Result<OwnedFd> {
+fn make_object(name: &CString, spec: &Spec) -> io::Result<OwnedFd> {
     let room = match spec.reserve {
         true => Room::Reserved,
         false => Room::Lazy,
     };
-    let create = || object::create(name, spec.size as u64, spec.mode, room);
-    match create() {
-        // The orphan's, whose anchor has just been removed.
-        Err(error)
-            if error.kind() == io::ErrorKind::AlreadyExists && origin == Origin::Reclaimed =>
-        {
-            object::unlink(name)?;
-            create()
-        }
-        done => done,
-    }
+    object::create(name, spec.size as u64, spec.mode, room)
 }
 
 fn give_up(error: io::Error, name: &CString, place: &Path, spec: &Spec, op: Op) -> Error {
@@ -185,9 +183,9 @@ fn try_attach(name: &CString, spec: &Spec, op: Op) -> Result<Option<Option<Segme
         }
         Err(error) => return Err(explain(error, &place, op)),
     }
-    let Some(anchored) = file::attach(&place, spec, op)? else {
-        // Nobody was there any more, so it goes as its last user would have had it.
-        let _ = object::unlink(name);
+    let remove = || object::remove(name);
+    // Where nobody was there any more it goes as its last user would have had it.
+    let Some(anchored) = file::attach(Name::new(&place, Some(&remove)), spec, op)? else {
         return Ok(Some(None));
     };
     // Now that we are present nobody removes it: what has the name is what belongs to the anchor.
@@ -229,7 +227,20 @@ fn anchor_foreign(place: &Path, size: u64, mode: u32, op: Op) -> Result<()> {
     }
 }
 
-fn anchor_of(name: &CString, owner: u32, op: Op) -> Result<PathBuf> {
+/// The same where there is none, and none is about to come.
+pub(super) fn anchor_if_foreign(
+    name: &CString,
+    place: &Path,
+    facts: object::Facts,
+    op: Op,
+) -> Result<()> {
+    match !place.exists() && is_foreign(name, place) {
+        true => anchor_foreign(place, facts.size, facts.mode, op),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn anchor_of(name: &CString, owner: u32, op: Op) -> Result<PathBuf> {
     anchor(Beside::Segment, name, owner).map_err(|error| {
         Error::os(op, error).detail("there is no place for the locks that say who uses it")
     })
@@ -242,9 +253,10 @@ pub(crate) fn is_of_key(_: &OwnedFd, _: &NativeIpcKey) -> bool {
 
 /// Leaves a segment; the last one out removes it with its semaphore.
 pub(crate) fn detach(segment: Segment, key: &NativeIpcKey, removal: Removal) -> Result<Detached> {
-    match segment.leave(removal).map_err(|error| error.on(key))? {
+    let name = system_name(key, Op::Detach)?;
+    let left = segment.leave_for(removal, Some(&|| object::remove(&name)));
+    match left.map_err(|error| error.on(key))? {
         Left::Removed => {
-            let _ = object::unlink(&system_name(key, Op::Detach)?);
             semaphore::remove_unused(key);
             Ok(Detached::Removed)
         }
@@ -267,10 +279,14 @@ pub(crate) fn remove(key: &NativeIpcKey, in_use: InUse) -> Result<()> {
         return Err(gone(Squatted::Owner(owner).into()));
     }
     let place = anchor_of(&name, owner, Op::Remove)?;
-    if status_of_name(&place).is_ok() {
-        file::remove(&place, in_use).map_err(|error| error.on(key))?;
+    match status_of_name(&place).is_ok() {
+        true => {
+            let remove = || object::remove(&name);
+            let anchor = Name::new(&place, Some(&remove));
+            file::remove(anchor, in_use).map_err(|error| error.on(key))?;
+        }
+        false => object::unlink(&name).map_err(gone)?,
     }
-    object::unlink(&name).map_err(gone)?;
     semaphore::remove_unused(key);
     Ok(())
 }

@@ -30,6 +30,7 @@ use std::time::Duration;
 use super::name::{Beside, anchor, system_name};
 use super::segment;
 use crate::backend::backoff::Backoff;
+use crate::backend::file::Name;
 use crate::backend::file::explain::explain;
 use crate::backend::file::last::{self, SLOTS};
 use crate::backend::{Grant, Owners, Suspect, semaphore_key, semaphore_mode};
@@ -93,6 +94,31 @@ impl Named {
             Some(at) if at.as_ptr() != libc::SEM_FAILED => Ok(Self(at)),
             _ => Err(io::Error::last_os_error()),
         }
+    }
+
+    /// Opens it if it is there.
+    fn open_existing(name: &CString) -> io::Result<Self> {
+        // SAFETY: the name ends with a NUL.
+        let at = unsafe { libc::sem_open(name.as_ptr(), 0) };
+        match NonNull::new(at) {
+            Some(at) if at.as_ptr() != libc::SEM_FAILED => Ok(Self(at)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Whether nobody would get it now.
+    #[cfg(not(target_vendor = "apple"))]
+    fn is_taken(&self) -> Option<bool> {
+        let mut value = 0;
+        // SAFETY: it is open while `self` lives, and `value` is an int of ours.
+        let told = unsafe { libc::sem_getvalue(self.0.as_ptr(), &raw mut value) };
+        (told == 0).then_some(value <= 0)
+    }
+
+    /// Apple's system does not tell.
+    #[cfg(target_vendor = "apple")]
+    fn is_taken(&self) -> Option<bool> {
+        None
     }
 
     fn take(&self) -> bool {
@@ -377,10 +403,58 @@ fn unlink_unused(name: &CString) {
     let Ok(fd) = file::open(&place, Access::ReadWrite) else {
         return;
     };
-    if let Ok(status) = file::status(&fd)
-        && let Ok(last::Outcome::Removed) = last::unlink_if_last(fd.as_fd(), &place, status.id)
-    {
-        // SAFETY: the name ends with a NUL.
-        unsafe { libc::sem_unlink(name.as_ptr()) };
+    if let Ok(status) = file::status(&fd) {
+        let remove = || {
+            unlink(name);
+            Ok(())
+        };
+        let _ = last::unlink_if_last(fd.as_fd(), Name::new(&place, Some(&remove)), status.id);
     }
+}
+
+/// Takes the name of a semaphore away, if it has one.
+pub(super) fn unlink(name: &CString) {
+    // SAFETY: the name ends with a NUL.
+    unsafe { libc::sem_unlink(name.as_ptr()) };
+}
+
+/// A lock as it looks from outside.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sight {
+    /// Whether one of us has it, or asks for it.
+    pub(super) held: bool,
+    /// The process of that one, if it can be told.
+    pub(super) pid: Option<u32>,
+    /// That one is dead, or somebody died before and nobody has repaired the data.
+    pub(super) owner_died: bool,
+    /// Whether the semaphore itself is taken, where that can be told (on macOS it cannot).
+    pub(super) taken: Option<bool>,
+}
+
+/// Looks at the lock of this name, whose anchor is this user's.
+pub(super) fn look(name: &CString) -> io::Result<Sight> {
+    let fd = file::open(
+        anchor(Beside::Semaphore, name, file::user())?,
+        Access::ReadOnly,
+    )?;
+    let mut bytes = [0; SIZE];
+    file::read_from(fd.as_fd(), 0, &mut bytes)?;
+    let word = |offset: usize| {
+        let word = bytes[offset..].first_chunk().copied();
+        u32::from_ne_bytes(word.unwrap_or_default())
+    };
+    let slot = word(OWNER) & !HOLDING;
+    let byte = SLOTS + u64::from(slot);
+    let is_alive = slot != 0 && lease::is_locked(fd.as_fd(), byte, 1)?;
+    Ok(Sight {
+        held: is_alive && word(OWNER) & HOLDING != 0,
+        pid: match is_alive {
+            true => lease::pid_of_lock(fd.as_fd(), byte),
+            false => None,
+        },
+        owner_died: word(LOST) != 0 || word(OWNER) & HOLDING != 0 && !is_alive,
+        taken: Named::open_existing(name)
+            .ok()
+            .and_then(|named| named.is_taken()),
+    })
 }

@@ -15,6 +15,7 @@ use super::presence::Presence;
 use super::segment::{PATIENCE, give_unchanged};
 use super::semaphore::{COUNT, LOCK, Semaphore};
 use super::survey::{directories, key_files_of};
+use super::table::{self, Keys};
 use crate::backend::file::last::is_alone;
 use crate::backend::info::{lock_of, segment_of, with_legacy_key};
 use crate::backend::leftover::{Act, Leftover, LeftoverKind, Outcome, Search, leftover};
@@ -24,8 +25,9 @@ use crate::key::{KeyType, NativeIpcKey};
 use crate::mapping::Access;
 use crate::sys::file::{self, FileId, Kind};
 use crate::sys::fork;
-use crate::sys::listing::{self, SystemVSegment};
+use crate::sys::listing;
 use crate::sys::system_v;
+use crate::sys::system_v_entry::SystemVSegment;
 
 const ORPHAN: &str =
     "the kernel says that nobody is attached any more, and the last one should have removed it";
@@ -37,7 +39,7 @@ const NAMED_LOCK: &str =
     "asked for by name: no segment is made of its key, and nobody waits for it";
 
 pub(crate) fn search(search: &mut Search<'_>) -> io::Result<()> {
-    let segments = listing::system_v_segments()?;
+    let segments = table::segments()?;
     let key_files = key_files_of(segments.iter().map(|segment| segment.ipc_key));
     for segment in &segments {
         let Some(key) = key_files.get(&segment.ipc_key) else {
@@ -123,7 +125,7 @@ fn find_free(file: &KeyFile, path: &str, most: Lifetime) -> Option<i32> {
 
 /// Key files that we made and nothing is made of.
 fn key_files_alone(search: &mut Search<'_>) -> io::Result<()> {
-    let in_use = listing::system_v_keys()?;
+    let in_use = Keys::look()?;
     for directory in directories() {
         let Ok(fd) = listing::open_directory(&directory) else {
             continue;
@@ -150,7 +152,7 @@ fn key_files_alone(search: &mut Search<'_>) -> io::Result<()> {
                 reason: KEY_FILE.to_owned(),
                 ..leftover(LeftoverKind::KeyFile, Some(key.clone()), path.clone())
             };
-            if objects_of(status.id, &in_use) > 0 || !(search.admits)(&this) {
+            if !(search.admits)(&this) || in_use.objects_of(status.id) > 0 {
                 continue;
             }
             let done = match search.act {
@@ -168,13 +170,6 @@ fn key_files_alone(search: &mut Search<'_>) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// How many objects are made of a file, whatever the project's number, which is in the upper byte.
-fn objects_of(id: FileId, keys: &[i32]) -> usize {
-    let key = system_v::ipc_key(id.device, id.inode, 0);
-    let is_of_it = |other: &&i32| **other & 0x00ff_ffff == key;
-    keys.iter().filter(is_of_it).count()
 }
 
 /// Whether nobody has the file open, as those do that count with a semaphore.
@@ -217,7 +212,7 @@ fn remove_if_alone(path: &str, project: u8, id: FileId, semaphore: &Semaphore) -
     let Some(file) = KeyFile::find(path, project).ok().filter(is_it) else {
         return Ok(false);
     };
-    let made_of_it = objects_of(file.id(), &listing::system_v_keys()?);
+    let made_of_it = Keys::look()?.objects_of(file.id());
     let is_alone = made_of_it == own && (own == 1 || !is_the_locks);
     if is_alone {
         let _removal = file.remove(path);
@@ -235,7 +230,7 @@ pub(crate) fn by_name(key: &NativeIpcKey, act: Act) -> Result<Vec<Leftover>> {
     let Ok(file) = KeyFile::find(path, project) else {
         return Ok(Vec::new());
     };
-    let segments = listing::system_v_segments().map_err(|error| Error::os(op, error).on(key))?;
+    let segments = table::segments().map_err(|error| Error::os(op, error).on(key))?;
     let segment = segments
         .iter()
         .find(|segment| segment.ipc_key == file.ipc_key);
@@ -263,7 +258,7 @@ pub(crate) fn by_name(key: &NativeIpcKey, act: Act) -> Result<Vec<Leftover>> {
 
 /// Our sets of semaphores that belong to no segment.
 fn sets_alone(search: &mut Search<'_>) -> io::Result<()> {
-    let sets = listing::system_v_sets()?;
+    let sets = table::sets()?;
     let key_files = key_files_of(sets.iter().map(|set| set.ipc_key));
     for set in &sets {
         let Some(key) = key_files.get(&set.ipc_key) else {

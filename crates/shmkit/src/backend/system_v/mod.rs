@@ -11,3 +11,6 @@ pub(crate) mod segment;
 pub(crate) mod semaphore;
 #[cfg(surveyed)]
 pub(crate) mod survey;
+#[cfg(surveyed)]
+#[cfg_attr(sys = "portable", path = "table_of_key_files.rs")]
+mod table;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::key_file::{self, KeyFile};
 use super::segment::explain_missing;
+use super::table;
 use crate::backend::info::with_legacy_key;
 use crate::backend::survey::holders_in;
 use crate::backend::{Kind, Lifetime, Place, Resident, ResidentBy, SegmentInfo, State, kind};
@@ -15,12 +16,13 @@ use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey, ProjectId};
 use crate::sys::census::{self, Census};
 use crate::sys::file;
-use crate::sys::listing::{self, SystemVSegment};
+use crate::sys::listing;
 use crate::sys::system_v::{SHM_DEST, ipc_key};
+use crate::sys::system_v_entry::SystemVSegment;
 
 /// All segments.
 pub(crate) fn list(census: &Census) -> io::Result<Vec<SegmentInfo>> {
-    let segments = listing::system_v_segments()?;
+    let segments = table::segments()?;
     let key_files = key_files_of(segments.iter().map(|segment| segment.ipc_key));
     let describe = |segment: SystemVSegment| {
         let key = key_files.get(&segment.ipc_key).cloned();
@@ -35,7 +37,7 @@ pub(crate) fn find(key: &NativeIpcKey) -> Result<SegmentInfo> {
     let (path, project) = key_file::parts(key, op)?;
     let look = || -> io::Result<_> {
         let file = KeyFile::find(path, project)?;
-        let mut segments = listing::system_v_segments()?.into_iter();
+        let mut segments = table::segments()?.into_iter();
         let segment = segments.find(|segment| segment.ipc_key == file.ipc_key);
         let segment = segment.ok_or(io::ErrorKind::NotFound)?;
         Ok((segment, census::take(None)?))

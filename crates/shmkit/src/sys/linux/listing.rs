@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, StatxFlags, StatxTimestamp};
 
 use crate::sys::file::{FileId, Kind, Status};
+use crate::sys::system_v_entry::{SystemVSegment, SystemVSet};
 
 /// The names in a directory with their inodes, in no order; `.` and `..` are not among them.
 pub(crate) fn names_in(directory: impl AsRef<Path>) -> io::Result<Vec<(OsString, u64)>> {
@@ -87,22 +88,6 @@ fn time(stamp: &StatxTimestamp) -> Option<SystemTime> {
     Some(UNIX_EPOCH + since)
 }
 
-/// A line of the kernel's table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SystemVSegment {
-    pub(crate) ipc_key: i32,
-    pub(crate) id: i32,
-    /// Permission bits, and `SHM_DEST` for one that was removed.
-    pub(crate) mode: u32,
-    pub(crate) size: u64,
-    /// Bytes that lie in memory and in the swap space; `None` on kernels that do not tell.
-    pub(crate) resident: Option<(u64, u64)>,
-    pub(crate) attached: u64,
-    pub(crate) owner: u32,
-    /// When it was made, or its owner or mode changed.
-    pub(crate) changed: Option<SystemTime>,
-}
-
 /// All System V segments of this IPC namespace, also those that this user may not look into.
 pub(crate) fn system_v_segments() -> io::Result<Vec<SystemVSegment>> {
     match fs::read_to_string("/proc/sysvipc/shm") {
@@ -111,16 +96,6 @@ pub(crate) fn system_v_segments() -> io::Result<Vec<SystemVSegment>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
-}
-
-/// A set of System V semaphores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SystemVSet {
-    pub(crate) ipc_key: i32,
-    pub(crate) count: u64,
-    pub(crate) owner: u32,
-    /// When it was made, or its owner, its mode or a value was set.
-    pub(crate) changed: Option<SystemTime>,
 }
 
 /// All sets of System V semaphores of this IPC namespace.

@@ -9,7 +9,10 @@ use std::marker::PhantomData;
 use std::os::fd::BorrowedFd;
 
 pub(in crate::sys) use super::lock_file::{Frozen, freeze, unlock_all};
-pub(crate) use super::lock_file::{Hold, directory, is_locked, pid_of_lock, try_lock, unlock};
+pub(crate) use super::lock_file::{
+    Hold, directories, directory, is_locked, is_unused, pid_of_lock, processes, remove_unused,
+    sign, sign_off, try_lock, unlock,
+};
 
 /// Proof that no other open file description of the file exists, which these systems never give.
 pub(crate) struct Sole<'fd>(Infallible, PhantomData<&'fd ()>);

@@ -36,6 +36,10 @@ pub(crate) enum Hold {
 /// The byte that those who have a lock file open share. Real locks begin at 1.
 const OPEN: u64 = 0;
 
+/// The byte of the process with number 0. Each process that uses a file shares its own with nobody but
+/// itself, so that all of them can be told: of those who share one byte the kernel tells but one.
+const PROCESSES: u64 = 1 << 40;
+
 /// The lock files that this process has locks in.
 static FILES: Mutex<BTreeMap<FileId, LockFile>> = Mutex::new(BTreeMap::new());
 
@@ -106,6 +110,47 @@ pub(in crate::sys) fn unlock_all(fd: BorrowedFd<'_>) {
     let _ = unlock(fd, 0, i64::MAX as u64);
 }
 
+/// Says that this process uses the file, by this descriptor.
+pub(crate) fn sign(fd: BorrowedFd<'_>) -> io::Result<()> {
+    try_lock(fd, Hold::Shared, own_byte(), 1).map(drop)
+}
+
+/// Takes back what [`sign`] said.
+pub(crate) fn sign_off(fd: BorrowedFd<'_>) -> io::Result<()> {
+    unlock(fd, PROCESSES, u64::from(u32::MAX))
+}
+
+/// The processes that use the file, this one too, in order.
+pub(crate) fn processes(fd: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    let status = file::status(fd)?;
+    let mut files = files();
+    let mut found = Vec::new();
+    let range = Range {
+        start: PROCESSES,
+        len: u64::from(u32::MAX),
+    };
+    match files.get_mut(&status.id) {
+        Some(lock_file) => {
+            lock_file.forget_closed(status.id)?;
+            let is_here = lock_file.held.iter().any(|held| held.range.overlaps(range));
+            found.extend(is_here.then(std::process::id));
+            kernel::holders(&lock_file.file, range, &mut found)?;
+        }
+        None => match open_existing(&path_of(&status)?) {
+            Ok(file) => kernel::holders(&file, range, &mut found)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        },
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+fn own_byte() -> u64 {
+    PROCESSES + u64::from(std::process::id())
+}
+
 /// Whether another user has one of the bytes.
 pub(crate) fn is_locked(fd: BorrowedFd<'_>, start: u64, len: u64) -> io::Result<bool> {
     Ok(holder(fd, Range { start, len })?.is_some())
@@ -139,6 +184,54 @@ fn holder(fd: BorrowedFd<'_>, range: Range) -> io::Result<Option<u32>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether this is a lock file that nobody has open.
+pub(crate) fn is_unused(path: &Path) -> bool {
+    let files = files();
+    if id_of(path).is_none_or(|id| files.contains_key(&id)) {
+        return false;
+    }
+    let open = Range {
+        start: OPEN,
+        len: 1,
+    };
+    open_existing(path).is_ok_and(|file| matches!(kernel::holder(&file, open), Ok(None)))
+}
+
+/// Removes a lock file that nobody has open; `false` if somebody has by now.
+pub(crate) fn remove_unused(path: &Path) -> io::Result<bool> {
+    let files = files();
+    if id_of(path).is_none_or(|id| files.contains_key(&id)) {
+        return Ok(false);
+    }
+    let file = open_existing(path)?;
+    let all = Range {
+        start: OPEN,
+        len: 1,
+    };
+    let is_ours = kernel::set(&file, Some(Hold::Exclusive), all)?
+        && fs::symlink_metadata(path)?.ino() == file.metadata()?.ino();
+    if is_ours {
+        fs::remove_file(path)?;
+    }
+    Ok(is_ours)
+}
+
+fn open_existing(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true);
+    options.custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
+/// The file that a lock file is called by: [`name_of`] backwards.
+fn id_of(path: &Path) -> Option<FileId> {
+    let (device, inode) = path.file_name()?.to_str()?.split_once('-')?;
+    let number = |hex| u64::from_str_radix(hex, 16).ok();
+    Some(FileId {
+        device: number(device)?,
+        inode: number(inode)?,
+    })
 }
 
 impl LockFile {
@@ -251,6 +344,9 @@ fn is_open_as(owner: RawFd, id: FileId) -> bool {
 /// Where lock files lie: nothing clears that up while somebody has one open, as things do in `/tmp`.
 const PLACE: &str = "/var/tmp";
 
+/// What the name of a user's directory begins with; the user's number follows.
+const PREFIX: &str = "shmkit-locks-";
+
 /// The lock file of a file; its directory is made if need be.
 fn path_of(status: &Status) -> io::Result<PathBuf> {
     Ok(directory(status.owner)?.join(name_of(status.id)))
@@ -272,9 +368,22 @@ pub(crate) fn directory(owner: u32) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
+/// The directories of lock files and anchors that there are, each of the user whose it should be.
+pub(crate) fn directories() -> Vec<PathBuf> {
+    let entries = fs::read_dir(PLACE).into_iter().flatten().flatten();
+    let is_users = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let owner = name.and_then(|name| name.strip_prefix(PREFIX)?.parse::<u32>().ok());
+        let found = fs::symlink_metadata(path);
+        found.is_ok_and(|found| found.is_dir() && Some(found.uid()) == owner)
+    };
+    let paths = entries.map(|entry| entry.path());
+    paths.filter(is_users).collect()
+}
+
 /// The owner of a file is trusted with it, so also with its lock file.
 fn directory_of(owner: u32) -> PathBuf {
-    Path::new(PLACE).join(format!("shmkit-locks-{owner}"))
+    Path::new(PLACE).join(format!("{PREFIX}{owner}"))
 }
 
 fn name_of(id: FileId) -> String {
@@ -337,6 +446,11 @@ impl Frozen {
             };
             take(open);
             lock_file.held.retain(|held| held.hold == Hold::Shared);
+            for held in &mut lock_file.held {
+                if held.range.start >= PROCESSES {
+                    held.range.start = own_byte();
+                }
+            }
             lock_file.held.iter().for_each(|held| take(held.range));
         }
         is_seen
@@ -346,6 +460,10 @@ impl Frozen {
 #[expect(
     unsafe_code,
     reason = "fcntl commands that rustix has for whole files only"
+)]
+#[allow(
+    clippy::useless_conversion,
+    reason = "the types of locks are shorter on other systems"
 )]
 mod kernel {
     use libc::c_int;
@@ -385,14 +503,47 @@ mod kernel {
 
     /// Another process that has one of the bytes.
     pub(super) fn holder(file: &File, range: Range) -> io::Result<Option<u32>> {
+        Ok(held(file, range)?.map(|(_, pid)| pid))
+    }
+
+    /// All other processes that have one of the bytes, of which no two have the same.
+    pub(super) fn holders(file: &File, range: Range, found: &mut Vec<u32>) -> io::Result<()> {
+        let end = range.start + range.len;
+        let mut left = vec![(range.start, end)];
+        while let Some((start, end)) = left.pop() {
+            if start >= end {
+                continue;
+            }
+            let part = Range {
+                start,
+                len: end - start,
+            };
+            if let Some((held, pid)) = held(file, part)? {
+                // 0 is one that cannot be seen from here.
+                found.extend((pid != 0).then_some(pid));
+                left.push((start, held.start));
+                left.push((held.start + held.len, end));
+            }
+        }
+        Ok(())
+    }
+
+    /// A lock of another process on one of the bytes, and which process that is.
+    fn held(file: &File, range: Range) -> io::Result<Option<(Range, u32)>> {
         let mut lock = lock(libc::F_WRLCK.into(), range);
         // SAFETY: the command takes a pointer to such a struct, which `lock` is for the whole call.
         let done = unsafe { libc::fcntl(file.as_fd().as_raw_fd(), libc::F_GETLK, &raw mut lock) };
         match (done, c_int::from(lock.l_type) == c_int::from(libc::F_UNLCK)) {
             (-1, _) => Err(io::Error::last_os_error()),
             (_, true) => Ok(None),
-            // 0 for one that cannot be seen from here.
-            (_, false) => Ok(Some(u32::try_from(lock.l_pid).unwrap_or(0))),
+            (_, false) => {
+                let range = Range {
+                    start: lock.l_start as u64,
+                    len: lock.l_len as u64,
+                };
+                // 0 for one that cannot be seen from here.
+                Ok(Some((range, u32::try_from(lock.l_pid).unwrap_or(0))))
+            }
         }
     }
 }
@@ -432,6 +583,44 @@ mod tests {
     }
 
     #[test]
+    fn all_processes_that_use_a_file_are_told() {
+        use std::process::{Command, Stdio};
+        let (one, other) = two_users();
+        assert!(processes(one.as_fd()).unwrap().is_empty());
+        sign(one.as_fd()).unwrap();
+        sign(other.as_fd()).unwrap();
+        let me = std::process::id();
+        assert_eq!(processes(one.as_fd()).unwrap(), [me]);
+        // Others have bytes of their own in the same lock file, here as Python would lock them.
+        let script = "import fcntl, os, sys
+f = open(sys.argv[1], 'r+b')
+fcntl.lockf(f, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, (1 << 40) + os.getpid())
+print('locked', flush=True); sys.stdin.read()";
+        let place = lock_file_of(&one);
+        let start = || {
+            let mut command = Command::new("python3");
+            command.args(["-c", script]).arg(&place);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            let mut said = [0; 7];
+            io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+            child
+        };
+        let mut others: Vec<_> = (0..3).map(|_| start()).collect();
+        let mut all: Vec<u32> = others.iter().map(|child| child.id()).collect();
+        all.push(me);
+        all.sort_unstable();
+        assert_eq!(processes(one.as_fd()).unwrap(), all);
+        sign_off(one.as_fd()).unwrap();
+        sign_off(other.as_fd()).unwrap();
+        for child in &mut others {
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
+        assert!(processes(one.as_fd()).unwrap().is_empty());
+    }
+
+    #[test]
     fn many_share_and_the_last_one_takes_the_lock_file_away() {
         let (one, other) = two_users();
         let place = lock_file_of(&one);
@@ -443,6 +632,21 @@ mod tests {
         assert!(place.exists() && !is_locked(other.as_fd(), 7, 1).unwrap());
         unlock(other.as_fd(), 7, 1).unwrap();
         assert!(!place.exists());
+    }
+
+    #[test]
+    fn a_lock_file_is_unused_when_its_last_user_died() {
+        let (one, _other) = two_users();
+        assert!(try_lock(one.as_fd(), Hold::Shared, 7, 1).unwrap());
+        let place = lock_file_of(&one);
+        assert!(!is_unused(&place) && !remove_unused(&place).unwrap());
+        unlock(one.as_fd(), 7, 1).unwrap();
+        // As one who is killed leaves it.
+        File::create(&place).unwrap();
+        assert!(is_unused(&place) && remove_unused(&place).unwrap());
+        assert!(!place.exists());
+        let other = place.with_file_name("shm-0a");
+        assert!(!is_unused(&other) && !remove_unused(&other).unwrap());
     }
 
     #[test]
@@ -473,6 +677,8 @@ mod tests {
             inode: 0x2b,
         };
         assert_eq!(name_of(id), "1a-2b");
+        assert_eq!(id_of(Path::new("/var/tmp/1a-2b")), Some(id));
+        assert_eq!(id_of(Path::new("/var/tmp/shm-0a")), None);
         assert_eq!(directory_of(1000), Path::new("/var/tmp/shmkit-locks-1000"));
     }
 }

@@ -4,6 +4,7 @@
 //! What one system alone has is asked of it in `futex`, `memfd`, `volume` and `process`; all else
 //! is the same for all of them.
 
+pub(crate) mod census;
 pub(crate) mod clock;
 pub(crate) mod directory_watch;
 pub(crate) mod futex;
@@ -15,4 +16,7 @@ pub(crate) mod memfd;
 pub(crate) mod placement;
 pub(crate) mod process;
 pub(crate) mod volume;
+#[cfg(keys = "systemv")]
+pub(crate) mod waiting;
 pub(crate) mod watch;
+pub(crate) mod who;

@@ -3,6 +3,9 @@
 
 use std::io;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 use super::super::file::FileId;
 use crate::mapping::Access;
 
@@ -36,9 +39,20 @@ pub(crate) fn holders_of(_: FileId) -> io::Result<Holders> {
     })
 }
 
+/// The processes that there are, none of which is told of.
+pub(crate) fn pids() -> io::Result<impl Iterator<Item = u32>> {
+    Ok(std::iter::empty())
+}
+
 /// How one process has the file.
 pub(crate) fn holder_with_pid(_: u32, _: FileId) -> io::Result<Option<Holder>> {
     Ok(None)
+}
+
+/// Whether there is such a process.
+pub(crate) fn is_running(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(Errno::SRCH)))
 }
 
 /// The name of a process's program; `None` if it ended or is another user's.

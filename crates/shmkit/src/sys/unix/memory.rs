@@ -142,6 +142,23 @@ pub(crate) fn map(fd: BorrowedFd<'_>, window: &Window) -> io::Result<NonNull<u8>
     Ok(NonNull::new(first).expect("the kernel maps nothing at address 0 unless asked"))
 }
 
+/// Copies the first bytes of what can be mapped, for those who are not attached to it.
+#[cfg(anchored)]
+pub(crate) fn read_start(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    if buffer.is_empty() {
+        return Ok(0);
+    }
+    let window = Window::whole(buffer.len(), Access::ReadOnly);
+    let at = map(fd, &window)?;
+    // SAFETY: the kernel reads there, or says that it cannot; the buffer is ours and so long.
+    let copied = unsafe {
+        crate::sys::checked::copy(at.as_ptr().cast_const(), buffer.as_mut_ptr(), buffer.len())
+    };
+    // SAFETY: it was mapped just now, and nothing points into it.
+    unsafe { unmap(at, &window) }?;
+    copied
+}
+
 /// Puts `fd` behind a mapping that exists, at the same address, in one step.
 ///
 /// # Safety

@@ -11,3 +11,4 @@ pub(crate) mod memory;
 pub(crate) mod semaphore_image;
 #[cfg(keys = "systemv")]
 pub(crate) mod system_v;
+pub(crate) mod system_v_entry;

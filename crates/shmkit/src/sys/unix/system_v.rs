@@ -56,6 +56,12 @@ pub(crate) struct SegmentStatus {
     pub(crate) owner: u32,
     /// Removed already, and only alive for those that are attached (`SHM_DEST`).
     pub(crate) removed: bool,
+    /// Seconds since the epoch when it was made, or its owner or mode changed.
+    #[cfg_attr(
+        not(sys = "portable"),
+        allow(dead_code, reason = "for where there is no table")
+    )]
+    pub(crate) changed: i64,
 }
 
 /// `shm_perm.mode` of a segment that waits for its last user; <sys/shm.h>, not in libc.
@@ -118,6 +124,7 @@ pub(crate) fn segment_status(id: c_int) -> io::Result<SegmentStatus> {
         mode: mode & 0o777,
         owner: status.shm_perm.uid,
         removed: mode & SHM_DEST != 0,
+        changed: status.shm_ctime as i64,
     })
 }
 
@@ -156,6 +163,12 @@ pub(crate) struct SetStatus {
     pub(crate) owner: u32,
     /// Seconds since the epoch of the last operation; 0 if there was none.
     pub(crate) last_operation: i64,
+    /// Seconds since the epoch when it was made, or its owner, its mode or a value was set.
+    #[cfg_attr(
+        not(sys = "portable"),
+        allow(dead_code, reason = "for where there is no table")
+    )]
+    pub(crate) changed: i64,
 }
 
 /// `semid_ds` of <sys/sem.h>; libc lacks musl's, which is the kernel's `semid64_ds`.
@@ -187,6 +200,7 @@ pub(crate) fn set_status(id: c_int) -> io::Result<SetStatus> {
         count: status.sem_nsems as u64,
         owner: status.sem_perm.uid,
         last_operation: status.sem_otime as i64,
+        changed: status.sem_ctime as i64,
     })
 }
 
