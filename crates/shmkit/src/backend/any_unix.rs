@@ -325,9 +325,15 @@ impl Segment {
 
     fn file_for(&self, op: Op) -> Result<&file::Segment> {
         self.file().ok_or_else(|| {
-            Error::new(op, ErrorKind::Unsupported)
-                .detail("a System V segment is as it was made")
-                .hint("use a POSIX key, a file or a memfd")
+            let error = Error::new(op, ErrorKind::Unsupported);
+            match op {
+                Op::Send => error
+                    .detail("a System V segment has no descriptor")
+                    .hint("send its key, or use a memfd or a file"),
+                _ => error
+                    .detail("a System V segment is as it was made")
+                    .hint("use a POSIX key, a file or a memfd"),
+            }
         })
     }
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::ops::BitOr;
 
-/// A set of seals: each forbids something for ever, to everybody (fcntl(2), "File Sealing").
+/// A set of seals: each forbids something for ever, to everybody (fcntl(2), "File Sealing"). Linux
+/// and FreeBSD have them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Seals(u32);
 
@@ -23,7 +24,8 @@ impl Seals {
     #[doc(alias = "F_SEAL_WRITE")]
     pub const WRITE: Self = Self(0x8);
     /// Nobody writes to it but through mappings that were there before: weaker than
-    /// [`WRITE`](Self::WRITE), for one who keeps writing what others only read.
+    /// [`WRITE`](Self::WRITE), for one who keeps writing what others only read. Only on Linux, since
+    /// 5.1.
     #[doc(alias = "F_SEAL_FUTURE_WRITE")]
     pub const FUTURE_WRITE: Self = Self(0x10);
 

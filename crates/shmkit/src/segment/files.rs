@@ -199,8 +199,9 @@ impl Options {
     /// `memfd_create(2)` it is an unnamed file in `/dev/shm`, which takes no seals. Android before 11
     /// (API level 30) may end a program that asks, so it is not asked: the error is
     /// [`Unsupported`](ErrorKind::Unsupported), and an [unnamed file](Self::unnamed_file) in the
-    /// program's own directory does instead. On Windows it is a section of the page file, in whole
-    /// pages, and others get it as a handle.
+    /// program's own directory does instead. On FreeBSD it is a memfd that takes seals, on macOS a
+    /// file in the directory for temporary files that has lost its name. On Windows it is a section of
+    /// the page file, in whole pages, and others get it as a handle.
     #[doc(alias = "memfd_create")]
     #[doc(alias = "anonymous")]
     pub fn memfd(&self, name: &str) -> Result<SharedMemory> {
@@ -218,9 +219,9 @@ impl Options {
 
     /// Attaches to what a descriptor leads to: a memfd, a file, a POSIX segment, whoever made it.
     ///
-    /// The file is opened once more, so that this user is told from the one who sent or duplicated
-    /// the descriptor; a descriptor that only reads gives no more than reading. If the file has a
-    /// name and is ephemeral, this user may be the last one and remove it.
+    /// This user is told from the one who sent or duplicated the descriptor (on Linux the file is
+    /// opened once more for that); a descriptor that only reads gives no more than reading. If the
+    /// file has a name and is ephemeral, this user may be the last one and remove it.
     ///
     /// ```
     /// # fn main() -> shmkit::Result<()> {
@@ -247,7 +248,7 @@ impl Options {
 
     /// Attaches to what a descriptor leads to, under a key if that leads to the same from here.
     #[cfg(unix)]
-    #[allow(dead_code, reason = "handing over is for Linux so far")]
+    #[allow(dead_code, reason = "unused where nothing is handed over")]
     pub(crate) fn attach_fd_of_key(&self, fd: OwnedFd, key: NativeIpcKey) -> Result<SharedMemory> {
         if !backend::is_of_key(&fd, &key) {
             return self.attach_fd(fd);
@@ -259,7 +260,7 @@ impl Options {
 
     /// Attaches to what a descriptor leads to, called so unless it has a name of its own.
     #[cfg(unix)]
-    #[allow(dead_code, reason = "handing over is for Linux so far")]
+    #[allow(dead_code, reason = "unused where nothing is handed over")]
     pub(crate) fn attach_fd_called(&self, fd: OwnedFd, name: String) -> Result<SharedMemory> {
         let target = match backend::target_of(&fd) {
             Target::Memory(_) => Target::Memory(name),
@@ -347,7 +348,14 @@ impl SharedMemory {
     /// # Errors
     /// [`ReadOnly`](ErrorKind::ReadOnly) if it is attached read-only and that is not what is asked
     /// for; [`OutOfResources`](ErrorKind::OutOfResources);
-    /// [`Unsupported`](ErrorKind::Unsupported) for System V segments and without `/proc`.
+    /// [`Unsupported`](ErrorKind::Unsupported) for System V segments and without `/proc`, and for
+    /// what the system cannot do.
+    ///
+    /// # Platform-specific behavior
+    /// macOS and FreeBSD open no descriptor once more. Read-write it is a duplicate there, which
+    /// does no harm: users are told apart by other means. Read-only it is opened by the file's path;
+    /// what has none can be sent read-only if it is [sealed](Self::seal) or was attached by a
+    /// descriptor that only reads. POSIX segments have no descriptors there: send the key.
     #[cfg(unix)]
     pub fn to_fd(&self, access: Access) -> Result<OwnedFd> {
         self.segment()

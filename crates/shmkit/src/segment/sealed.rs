@@ -19,7 +19,7 @@ impl Options {
     /// strangers: with [`SHRINK`](Seals::SHRINK) nobody can cut it under us.
     ///
     /// # Platform-specific behavior
-    /// Only memfds have seals, so everything else is refused then.
+    /// Only memfds have seals, on Linux and FreeBSD, so everything else is refused then.
     pub fn demand_seals(&mut self, seals: Seals) -> &mut Self {
         self.spec.seals = seals;
         self
@@ -28,7 +28,7 @@ impl Options {
 
 impl SharedMemory {
     /// The seals that the segment has. Only a memfd ever gets any; what else is in memory is born
-    /// with [`SEAL`](Seals::SEAL), so that nobody adds one.
+    /// with [`SEAL`](Seals::SEAL) on Linux, so that nobody adds one.
     ///
     /// # Errors
     /// [`Os`](crate::ErrorKind::Os).
@@ -57,8 +57,13 @@ impl SharedMemory {
     /// [`InUse`](crate::ErrorKind::InUse) for [`WRITE`](Seals::WRITE) while anybody has it mapped
     /// for writing, which this handle has itself: see [`seal`](Self::seal);
     /// [`Sealed`](crate::ErrorKind::Sealed) if no more seals may be added;
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) for what is no memfd, and where memfds are
-    /// denied.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for what is no memfd, where memfds are
+    /// denied, and for seals that the system does not have.
+    ///
+    /// # Platform-specific behavior
+    /// FreeBSD has no [`FUTURE_WRITE`](Seals::FUTURE_WRITE). There, whoever attached it read-only by
+    /// a descriptor that writes counts as one who has it mapped for writing, too. macOS and Windows
+    /// have no seals.
     pub fn add_seals(&self, seals: Seals) -> Result<()> {
         self.segment()
             .add_seals(seals)
@@ -151,7 +156,7 @@ impl Sealed {
     ///
     /// # Errors
     /// As [`Options::memfd_from`]; [`Unsupported`](crate::ErrorKind::Unsupported) where there are
-    /// no memfds.
+    /// no memfds: on macOS, Windows, and where a sandbox denies them.
     pub fn new(name: &str, contents: impl io::Read) -> Result<Self> {
         Ok(SharedMemory::options().memfd_from(name, contents)?.seal()?)
     }
@@ -207,6 +212,10 @@ impl Sealed {
     ///
     /// # Errors
     /// [`OutOfResources`](crate::ErrorKind::OutOfResources).
+    ///
+    /// # Platform-specific behavior
+    /// FreeBSD cannot open memory without a name once more: the descriptor is a duplicate, which
+    /// says that it writes. Nobody can, and [`SharedMemory`] takes it for one that reads.
     #[cfg(unix)]
     pub fn to_fd(&self) -> Result<OwnedFd> {
         self.0.to_fd(Access::ReadOnly)

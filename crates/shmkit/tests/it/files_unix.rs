@@ -155,3 +155,104 @@ fn descriptors_of_other_things_are_refused_and_closed() {
     let error = options.attach_fd(directory.into()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotASegment);
 }
+
+/// Whether others can write by a descriptor.
+fn writes(fd: OwnedFd) -> bool {
+    use std::io::Write as _;
+    fs::File::from(fd).write_all(b"x").is_ok()
+}
+
+#[test]
+fn a_file_is_sent_read_only_while_it_has_its_path() {
+    let place = Scratch::new();
+    let (path, moved) = (place.join("file"), place.join("moved"));
+    let segment = SharedMemory::options().size(10).create_file(&path).unwrap();
+    assert!(writes(segment.to_fd(Access::ReadWrite).unwrap()));
+    assert!(!writes(segment.to_fd(Access::ReadOnly).unwrap()));
+    let other = SharedMemory::options().attach_file(&path).unwrap();
+    fs::rename(&path, &moved).unwrap();
+    // It was opened by a name, and the system knows what became of that.
+    assert!(!writes(other.to_fd(Access::ReadOnly).unwrap()));
+    fs::rename(&moved, &path).unwrap();
+    let reader = SharedMemory::options()
+        .access(Access::ReadOnly)
+        .attach_fd(segment.to_fd(Access::ReadOnly).unwrap())
+        .unwrap();
+    segment.write_at(0, b"seen").unwrap();
+    assert_eq!(reader.view().read::<[u8; 4]>(0).unwrap(), *b"seen");
+
+    fs::remove_file(&path).unwrap();
+    let sent = segment.to_fd(Access::ReadOnly);
+    if !cfg!(shmkit_force_portable) {
+        assert!(!writes(sent.unwrap()));
+        return;
+    }
+    // Systems that cannot open a descriptor once more need the path, and say so.
+    let error = sent.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("file"), "{error}");
+    assert!(error.help().unwrap().contains("a file that has a name"));
+    assert!(writes(segment.to_fd(Access::ReadWrite).unwrap()));
+    // What has its path now is not it.
+    fs::write(&path, "another").unwrap();
+    let error = segment.to_fd(Access::ReadOnly).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    // It need not be narrowed where it is narrow.
+    assert!(!writes(reader.to_fd(Access::ReadOnly).unwrap()));
+    let error = reader.to_fd(Access::ReadWrite).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly);
+}
+
+#[test]
+fn memory_without_a_name_is_sent_read_only_where_that_can_be() {
+    let segment = SharedMemory::options().size(10).memfd("frames").unwrap();
+    assert!(writes(segment.to_fd(Access::ReadWrite).unwrap()));
+    let sent = segment.to_fd(Access::ReadOnly);
+    if !cfg!(shmkit_force_portable) {
+        assert!(!writes(sent.unwrap()));
+        return;
+    }
+    let error = sent.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("memfd:frames"), "{error}");
+    assert!(error.help().unwrap().contains("seal it"), "{error}");
+    // Nobody can write to what is sealed, whatever the descriptor says.
+    let sealed = segment.seal().unwrap();
+    assert!(!writes(sealed.to_fd().unwrap()));
+}
+
+#[test]
+fn a_key_is_sent_where_its_segment_has_no_descriptor() {
+    let keys = [TestKey::posix(), TestKey::system_v()];
+    let have = match cfg!(shmkit_force_portable) {
+        true => 0,
+        false => 1,
+    };
+    for key in &keys[have..] {
+        let segment = SharedMemory::create(key, 10).unwrap();
+        for access in [Access::ReadOnly, Access::ReadWrite] {
+            let error = segment.to_fd(access).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.to_string().contains(&key.to_string()), "{error}");
+            let help = error.help().unwrap();
+            assert!(help.contains("send its key"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn who_was_sent_a_file_removes_it_as_its_last_user() {
+    let place = Scratch::new();
+    let path = place.join("file");
+    let made = SharedMemory::options()
+        .size(10)
+        .lifetime(Lifetime::Ephemeral)
+        .create_file(&path)
+        .unwrap();
+    let sent = made.to_fd(Access::ReadWrite).unwrap();
+    let joined = SharedMemory::options().attach_fd(sent).unwrap();
+    assert_eq!(joined.path(), Some(&*path));
+    assert_eq!(made.detach().unwrap(), Detached::Remains);
+    assert_eq!(joined.detach().unwrap(), Detached::Removed);
+    assert!(!path.exists());
+}

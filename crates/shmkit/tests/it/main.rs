@@ -40,7 +40,7 @@ mod qt_windows;
 mod reaper;
 #[cfg(target_os = "linux")]
 mod reaper_storm;
-#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
+#[cfg(target_os = "linux")]
 mod seals;
 mod support;
 mod sync;

@@ -216,11 +216,13 @@ pub(in crate::backend) fn adopt(fd: OwnedFd, spec: &Spec, op: Op) -> Result<Segm
     });
     let (fd, is_own) = match file::reopen(fd.as_fd(), spec.file_access()) {
         Ok(own) => (own, true),
-        // Another user's file that was only lent, or no `/proc`.
+        // Another user's file that was only lent, or nothing to open it once more by.
         Err(_) => (fd, false),
     };
     let user = User::map(fd, shape.window).map_err(said)?;
-    if !is_own || !is_counted(&status) {
+    // A lock of the process says who it is, whoever else has the description.
+    let is_told_apart = lease::ONLY_OURS_COUNT || is_own && is_counted(&status);
+    if !is_told_apart {
         user.share_description();
     }
     // Some file systems have no locks; then it is as if it had come from somebody without shmkit.

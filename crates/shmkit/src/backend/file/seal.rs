@@ -15,7 +15,11 @@ use crate::sys::memory::Window;
 impl Segment {
     /// The seals that it has.
     pub(crate) fn seals(&self) -> Result<Seals> {
-        seals_of(self.as_fd(), Op::Inspect)
+        match self.is_object {
+            // The file that stands for it is not what others have.
+            true => Ok(Seals::NONE),
+            false => seals_of(self.as_fd(), Op::Inspect),
+        }
     }
 
     /// Adds seals, all or none, and sees to it that they are there.
@@ -25,23 +29,24 @@ impl Segment {
 
     /// Gives up writing and seals it for good; it is as it was if that fails.
     ///
-    /// A writable mapping stands against the seal, this one's too. So it becomes one that can never
-    /// write, which needs a description that cannot, and comes back if another's stands against it.
+    /// A writable mapping stands against the seal, this one's too. So it becomes one that does not,
+    /// and comes back if another's stands against it.
     pub(crate) fn seal(&mut self) -> Result<()> {
         let _steady = fork::steady();
+        let everything = CONSTANT | Seals::GROW | Seals::SEAL;
+        check_known(everything)?;
         let os = |error| Error::os(Op::Seal, error);
         let window = Window {
             access: Access::ReadOnly,
             ..self.shape.window
         };
         let writer = file::reopen(self.as_fd(), Access::ReadWrite).map_err(os)?;
-        let reader = file::reopen(self.as_fd(), Access::ReadOnly).map_err(os)?;
+        let (reader, mapped) = memfd::reader(self.as_fd(), self.shape.window).map_err(os)?;
         // The kernel does not let go of what was mapped before the last one who knows it, so the
         // reader comes in the writer's place and not beside it.
-        let reader = User::map(reader, window).map_err(os)?;
+        let reader = User::map(reader, mapped).map_err(os)?;
         let before = std::mem::replace(&mut self.user, reader);
         let again = before.unmap();
-        let everything = CONSTANT | Seals::GROW | Seals::SEAL;
         match add(writer.as_fd(), everything) {
             Ok(()) => {
                 self.shape.window = window;
@@ -80,8 +85,24 @@ fn seals_of(fd: impl AsFd, op: Op) -> Result<Seals> {
     }
 }
 
+/// Refuses seals that this system does not have.
+fn check_known(seals: Seals) -> Result<()> {
+    let here = Seals::from_bits(memfd::SEALS);
+    let missing = seals.without(here);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(Op::Seal, ErrorKind::Unsupported)
+        .detail(format!("this system does not have the seals {missing}"));
+    Err(match here.is_empty() {
+        true => error.hint("it has none at all; a file that has a name can be sent read-only"),
+        false => error.hint(format!("it has {here}")),
+    })
+}
+
 fn add(fd: impl AsFd, seals: Seals) -> Result<()> {
     let op = Op::Seal;
+    check_known(seals)?;
     if let Err(error) = memfd::add_seals(fd.as_fd(), seals.bits()) {
         return Err(explain(error, seals_of(&fd, op)?, op));
     }

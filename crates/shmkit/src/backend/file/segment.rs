@@ -120,8 +120,22 @@ impl Segment {
                 .detail("it is attached read-only")
                 .hint("send it read-only"));
         }
-        file::reopen(self.as_fd(), access)
-            .map_err(|error| explain(error, Path::new("/proc/self/fd"), Op::Send))
+        // By its path if it can be, so that whoever gets it knows that: the descriptor with which a
+        // file was made may never have had a name.
+        let opened = match &self.path {
+            Some(path) => file::open_same(self.as_fd(), path, access)
+                .or_else(|_| file::reopen(self.as_fd(), access)),
+            None => file::reopen(self.as_fd(), access),
+        };
+        opened.map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => Error::os(Op::Send, error)
+                .detail(
+                    "this system opens no descriptor once more, and it has no path to be opened by \
+                     for reading alone",
+                )
+                .hint("seal it, use a file that has a name, or send it read-write"),
+            _ => explain(error, Path::new("/proc/self/fd"), Op::Send),
+        })
     }
 
     /// The same user with the bytes of an object instead of the file's: the file stands for it.

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::atomic::fault_point;
 use crate::mapping::Access;
 use crate::sys::file::{self, EPHEMERAL, MEMORY_DIRECTORY, Newborn};
+use crate::sys::memory::Window;
 
 /// Makes an empty one, called `name` in `/proc`, that takes seals and that nobody can execute.
 ///
@@ -76,7 +77,20 @@ pub(crate) fn seals(fd: BorrowedFd<'_>) -> io::Result<u32> {
     }
 }
 
+/// The seals that there are here, as the kernel's bits: all that have a name.
+pub(crate) const SEALS: u32 = 0x1f;
+
 /// Adds seals, all or none.
 pub(crate) fn add_seals(fd: BorrowedFd<'_>, seals: u32) -> io::Result<()> {
     Ok(fs::fcntl_add_seals(fd, SealFlags::from_bits_retain(seals))?)
+}
+
+/// A descriptor and a window to map so that the mapping does not stand against the seal WRITE: one
+/// that can never write.
+pub(crate) fn reader(fd: BorrowedFd<'_>, window: Window) -> io::Result<(OwnedFd, Window)> {
+    let window = Window {
+        access: Access::ReadOnly,
+        ..window
+    };
+    Ok((file::reopen(fd, Access::ReadOnly)?, window))
 }

@@ -201,10 +201,25 @@ fn open_with(path: &Path, access: Access, flags: OFlags) -> io::Result<OwnedFd> 
 #[cfg(sys = "portable")]
 pub(crate) fn reopen(fd: BorrowedFd<'_>, access: Access) -> io::Result<OwnedFd> {
     match (access_of(fd)?, access) {
-        // It would let others write who shall only read.
-        (Access::ReadWrite, Access::ReadOnly) => Err(io::ErrorKind::Unsupported.into()),
+        // A duplicate would let others write who shall only read.
+        (Access::ReadWrite, Access::ReadOnly) => {
+            let path = path_of(fd).ok_or(io::ErrorKind::Unsupported)?;
+            open_same(fd, &path, access)
+        }
         (Access::ReadOnly, Access::ReadWrite) => Err(io::ErrorKind::PermissionDenied.into()),
         _ => fd.try_clone_to_owned(),
+    }
+}
+
+/// Opens the file of a descriptor by its path; `Unsupported` if it is not there.
+pub(crate) fn open_same(fd: BorrowedFd<'_>, path: &Path, access: Access) -> io::Result<OwnedFd> {
+    match open(path, access) {
+        Ok(found) if status(&found)?.id == status(fd)?.id => Ok(found),
+        Ok(_) => Err(io::ErrorKind::Unsupported.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -223,6 +238,9 @@ pub(crate) fn reopen(fd: BorrowedFd<'_>, access: Access) -> io::Result<OwnedFd> 
 pub(crate) fn access_of(fd: BorrowedFd<'_>) -> io::Result<Access> {
     let flags = fs::fcntl_getfl(fd)?;
     Ok(match flags & OFlags::RWMODE {
+        // Sealed memory has no descriptor that only reads where none can be opened once more.
+        #[cfg(sys = "portable")]
+        OFlags::RDWR if crate::sys::memfd::is_constant(fd) => Access::ReadOnly,
         OFlags::RDWR => Access::ReadWrite,
         _ => Access::ReadOnly,
     })
@@ -237,8 +255,39 @@ pub(crate) fn path_of(fd: BorrowedFd<'_>) -> Option<PathBuf> {
         let path = fs::getpath(fd).ok()?;
         Some(std::ffi::OsStr::from_bytes(path.to_bytes()).into())
     }
-    #[cfg(not(target_os = "macos"))]
+    #[cfg(target_os = "freebsd")]
+    return kinfo::path(fd);
+    #[cfg(not(any(target_os = "macos", target_os = "freebsd")))]
     std::fs::read_link(link_of(fd)).ok()
+}
+
+/// What FreeBSD says of a descriptor (fcntl(2), `F_KINFO`), which needs no `/proc`.
+#[cfg(target_os = "freebsd")]
+#[expect(unsafe_code, reason = "a command that rustix does not have")]
+mod kinfo {
+    use std::ffi::{CStr, OsStr};
+    use std::mem::MaybeUninit;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::*;
+
+    pub(super) fn path(fd: BorrowedFd<'_>) -> Option<PathBuf> {
+        let mut found = Box::new(MaybeUninit::<libc::kinfo_file>::zeroed());
+        // SAFETY: the field lies in the box, and is plain data.
+        unsafe { (*found.as_mut_ptr()).kf_structsize = size_of::<libc::kinfo_file>() as _ };
+        // SAFETY: the command writes one such struct, whose size the field says.
+        let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_KINFO, found.as_mut_ptr()) };
+        if done == -1 {
+            return None;
+        }
+        // SAFETY: all of it was zeroed or written, and any bytes are a valid one.
+        let found = unsafe { found.assume_init() };
+        // SAFETY: the kernel ends the text with a NUL, which the zeros did before.
+        let path = unsafe { CStr::from_ptr(found.kf_path.as_ptr()) };
+        // "-" or nothing is said of what has no path.
+        let path = Path::new(OsStr::from_bytes(path.to_bytes()));
+        path.is_absolute().then(|| path.to_owned())
+    }
 }
 
 fn link_of(fd: BorrowedFd<'_>) -> String {
