@@ -2,5 +2,5 @@
 
 #[cfg(keys = "windows")]
 mod handles;
-#[cfg(sys = "linux")]
+#[cfg(any(sys = "linux", sys = "portable"))]
 pub mod handover;

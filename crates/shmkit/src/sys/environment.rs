@@ -96,6 +96,16 @@ impl NativeIpcKey {
     }
 }
 
+/// The directory for what programs of this user have with each other, and nobody else; or why there
+/// is none.
+#[cfg(any(sys = "linux", sys = "portable"))]
+pub(crate) fn own_directory() -> Result<std::path::PathBuf, String> {
+    match env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty()) {
+        Some(path) => Ok(path.into()),
+        None => directories::own_without_variable(),
+    }
+}
+
 fn platform() -> Platform {
     if cfg!(windows) {
         Platform::Windows
@@ -120,6 +130,8 @@ mod directories {
     use std::env;
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
+    #[cfg(any(sys = "linux", sys = "portable"))]
+    use std::path::PathBuf;
 
     use rustix::fs::{FileType, Mode};
 
@@ -155,6 +167,26 @@ mod directories {
                     String::new()
                 }
             })
+    }
+
+    /// See [`own_directory`](super::own_directory).
+    #[cfg(sys = "linux")]
+    pub(super) fn own_without_variable() -> Result<PathBuf, String> {
+        Err("XDG_RUNTIME_DIR is not set".to_owned())
+    }
+
+    /// The temporary directory, or one of the user's own in it.
+    #[cfg(sys = "portable")]
+    pub(super) fn own_without_variable() -> Result<PathBuf, String> {
+        let temporary = temp_dir();
+        if is_private_dir(&temporary, Mode::RWXG | Mode::RWXO, Mode::empty()) {
+            return Ok(temporary.into());
+        }
+        let own = format!("{temporary}/runtime-{}", effective_user());
+        match make_private_dir(&own) {
+            true => Ok(own.into()),
+            false => Err(format!("{own} is not a directory that only you can use")),
+        }
     }
 
     /// The name of the effective user; empty if the user has none, as in many containers.
@@ -207,13 +239,17 @@ mod directories {
 
     /// Whether the directory could be made or is there, and is this user's alone.
     pub(super) fn make_private_dir(dir: &str) -> bool {
-        rustix::fs::mkdir(dir, Mode::RWXU).is_ok()
-            || rustix::fs::lstat(dir).is_ok_and(|stat| {
-                let permissions = Mode::RWXU | Mode::RWXG | Mode::RWXO;
-                FileType::from_raw_mode(stat.st_mode).is_dir()
-                    && Mode::from_raw_mode(stat.st_mode) & permissions == Mode::RWXU
-                    && stat.st_uid == rustix::process::geteuid().as_raw()
-            })
+        let permissions = Mode::RWXU | Mode::RWXG | Mode::RWXO;
+        rustix::fs::mkdir(dir, Mode::RWXU).is_ok() || is_private_dir(dir, permissions, Mode::RWXU)
+    }
+
+    /// Whether it is a directory of this user's that has just these of the permissions.
+    fn is_private_dir(dir: &str, of: Mode, these: Mode) -> bool {
+        rustix::fs::lstat(dir).is_ok_and(|stat| {
+            FileType::from_raw_mode(stat.st_mode).is_dir()
+                && Mode::from_raw_mode(stat.st_mode) & of == these
+                && stat.st_uid == rustix::process::geteuid().as_raw()
+        })
     }
 }
 

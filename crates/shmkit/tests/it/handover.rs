@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{IoSlice, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use shmkit::os::handover::{
     self, Called, CommandExt, Meeting, Parcel, Peer, Rendezvous, inherited, receive, send,
 };
 use shmkit::{
-    Access, Detached, ErrorKind, Options, Owners, Sealed, Seals, SharedMemory, key::NativeIpcKey,
+    Access, Detached, ErrorKind, Lifetime, Options, Owners, Sealed, Seals, SharedMemory,
+    key::NativeIpcKey,
 };
 use shmkit_testkit::{Scratch, launch, role, role_command, spawn, spawn_with, under, unique_name};
 
@@ -31,6 +33,24 @@ fn read_only() -> Options {
     let mut options = SharedMemory::options();
     options.access(Access::ReadOnly);
     options
+}
+
+/// How little of memory without a name can be handed over that is attached for writing: where
+/// descriptors cannot be opened once more, all of it.
+const LEAST: Access = match cfg!(shmkit_force_portable) {
+    true => Access::ReadWrite,
+    false => Access::ReadOnly,
+};
+
+/// What has a name and can be handed over: a key leads to it, or a path where POSIX segments have
+/// no descriptors.
+fn named(key: &NativeIpcKey, place: &Scratch, size: usize) -> SharedMemory {
+    let mut options = SharedMemory::options();
+    options.size(size).lifetime(Lifetime::Ephemeral);
+    match cfg!(shmkit_force_portable) {
+        true => options.create_file(place.join("named")).unwrap(),
+        false => options.create(key).unwrap(),
+    }
 }
 
 /// How many descriptors this process has; for children, which do nothing else meanwhile.
@@ -61,10 +81,13 @@ fn role_receive_three() {
     assert_eq!(one.name(), "memfd:one");
     one.write_at(0, b"ONE").unwrap();
 
-    let key = second.description().called.to_string();
+    let called = second.description().called.to_string();
     let two = second.attach(&SharedMemory::options()).unwrap();
-    assert_eq!(two.key().unwrap().to_string(), key);
-    drop(two.lock().unwrap());
+    assert_eq!(two.name(), called);
+    match cfg!(shmkit_force_portable) {
+        true => assert!(two.path().is_some()),
+        false => drop(two.lock().unwrap()),
+    }
     two.write_at(0, b"TWO").unwrap();
 
     let error = third.attach(&SharedMemory::options()).unwrap_err();
@@ -83,11 +106,11 @@ fn several_segments_go_to_another_process_in_one_message() {
     let (stream, _) = listener.accept().unwrap();
 
     let key = TestKey::posix();
-    let (one, two) = (memfd("one"), SharedMemory::create(&key, 3).unwrap());
+    let (one, two) = (memfd("one"), named(&key, &place, 3));
     let parcels = [
         Parcel::new(&one, Access::ReadWrite).unwrap(),
         Parcel::new(&two, Access::ReadWrite).unwrap(),
-        Parcel::new(&one, Access::ReadOnly).unwrap(),
+        Parcel::new(&two, Access::ReadOnly).unwrap(),
     ];
     send(&stream, &parcels).unwrap();
     drop(parcels);
@@ -106,7 +129,7 @@ fn messages_stay_apart_on_every_type_of_socket() {
     for (here, there) in [stream, packet_pair()] {
         let sent: Vec<SharedMemory> = (0..253).map(|n| memfd(&format!("m{n}"))).collect();
         let parcels = |segments: &[SharedMemory]| -> Vec<Parcel> {
-            let pack = |segment| Parcel::new(segment, Access::ReadOnly).unwrap();
+            let pack = |segment| Parcel::new(segment, LEAST).unwrap();
             segments.iter().map(pack).collect()
         };
         send(&here, &parcels(&sent[..1])).unwrap();
@@ -138,7 +161,7 @@ fn a_receiver_that_does_not_read_stops_nobody_for_ever() {
     let (here, _there) = UnixStream::pair().unwrap();
     let segment = memfd(&"x".repeat(200));
     let parcels: Vec<Parcel> = (0..100)
-        .map(|_| Parcel::new(&segment, Access::ReadOnly).unwrap())
+        .map(|_| Parcel::new(&segment, LEAST).unwrap())
         .collect();
     let error = loop {
         if let Err(error) = handover::send_within(&here, &parcels, SHORT) {
@@ -155,7 +178,7 @@ fn role_receive_without_descriptors() {
     let (here, there) = UnixStream::pair().unwrap();
     let segment = memfd("x");
     let parcels: Vec<Parcel> = (0..5)
-        .map(|_| Parcel::new(&segment, Access::ReadOnly).unwrap())
+        .map(|_| Parcel::new(&segment, LEAST).unwrap())
         .collect();
     send(&here, &parcels).unwrap();
     drop(parcels);
@@ -195,7 +218,7 @@ fn forge(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
 fn role_receive_forged_messages() {
     let Some(me) = role() else { return };
     let segment = memfd("true");
-    let parcel = Parcel::new(&segment, Access::ReadOnly).unwrap();
+    let parcel = Parcel::new(&segment, LEAST).unwrap();
     let good = handover::encode(&[parcel.description().clone()]);
     let fd = parcel.as_fd();
     let with = |change: &dyn Fn(&mut Vec<u8>)| {
@@ -260,7 +283,7 @@ fn what_a_description_says_is_not_believed() {
     let victim = TestKey::posix();
     let precious = SharedMemory::create(&victim, 100).unwrap();
     let liar = memfd("liar");
-    let parcel = Parcel::new(&liar, Access::ReadOnly).unwrap();
+    let parcel = Parcel::new(&liar, LEAST).unwrap();
     let mut lie = parcel.description().clone();
     lie.size = u64::MAX;
     lie.access = Access::ReadWrite;
@@ -272,8 +295,10 @@ fn what_a_description_says_is_not_believed() {
         receive(&there, LONG).unwrap().pop().unwrap()
     };
     assert_eq!(come().description().size, u64::MAX);
-    let error = come().attach(&SharedMemory::options()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::ReadOnly);
+    if LEAST == Access::ReadOnly {
+        let error = come().attach(&SharedMemory::options()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ReadOnly);
+    }
     let segment = come().attach(&read_only()).unwrap();
     assert_eq!((segment.size(), segment.key()), (4, None));
     assert_eq!(come().sealed().unwrap_err().kind(), ErrorKind::Sealed);
@@ -293,13 +318,15 @@ fn role_inherit() {
     );
     assert_eq!(parcel.description().access, Access::ReadWrite);
     let segment = parcel.attach(&SharedMemory::options()).unwrap();
-    // The inherited one is gone, and so nobody's user.
-    assert_eq!(descriptors(), before);
+    // The inherited one is gone, and so nobody's user. There may be a file for its locks.
+    let with_locks = before + usize::from(cfg!(shmkit_force_portable));
+    assert_eq!(descriptors(), with_locks);
     segment.write_at(0, b"child").unwrap();
     let error = inherited("SHMKIT_TEST_FRAMES").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InUse);
-    let reader = inherited("SHMKIT_TEST_KEYED").unwrap();
-    assert!(matches!(&reader.description().called, Called::Key(_)));
+    let reader = inherited("SHMKIT_TEST_NAMED").unwrap();
+    let has_path = matches!(reader.description().called, Called::Path(_));
+    assert_eq!(has_path, cfg!(shmkit_force_portable));
     let error = reader.attach(&SharedMemory::options()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ReadOnly);
     for wrong in [
@@ -327,19 +354,19 @@ fn role_inherit() {
 #[test]
 fn a_child_inherits_what_its_command_hands_over() {
     let frames = memfd("frames");
-    let key = TestKey::posix();
-    let keyed = SharedMemory::create(&key, 10).unwrap();
+    let (key, place) = (TestKey::posix(), Scratch::new());
+    let named = named(&key, &place, 10);
     let mut child = spawn_with("handover::role_inherit", "", |command| {
         command
             .hand_over("SHMKIT_TEST_FRAMES", &frames, Access::ReadWrite)
             .unwrap()
-            .hand_over("SHMKIT_TEST_KEYED", &keyed, Access::ReadOnly)
+            .hand_over("SHMKIT_TEST_NAMED", &named, Access::ReadOnly)
             .unwrap();
     });
     child.expect("inherited");
     child.finish();
     assert_eq!(frames.view().read::<[u8; 5]>(0).unwrap(), *b"child");
-    assert_eq!(keyed.detach().unwrap(), Detached::Removed);
+    assert_eq!(named.detach().unwrap(), Detached::Removed);
 }
 
 #[test]
@@ -347,9 +374,7 @@ fn only_the_child_that_it_is_handed_to_inherits_it() {
     let frames = memfd("only-for-one");
     let mut command = Command::new("sh");
     command.args(["-c", "ls -l /proc/self/fd"]);
-    command
-        .hand_over("FRAMES", &frames, Access::ReadOnly)
-        .unwrap();
+    command.hand_over("FRAMES", &frames, LEAST).unwrap();
     let other = Command::new("ls")
         .args(["-l", "/proc/self/fd"])
         .output()
@@ -387,6 +412,11 @@ fn a_descriptor_is_taken_from_a_process_where_that_is_allowed() {
             let segment = SharedMemory::options().attach_fd(fd).unwrap();
             assert_eq!(segment.view().to_vec(), b"shown");
         }
+        Err(error) if cfg!(shmkit_force_portable) => {
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+            assert!(error.to_string().contains(&pid.to_string()), "{error}");
+            return;
+        }
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
             println!("skipped: {error}");
@@ -416,6 +446,19 @@ fn two_unrelated_programs_meet_by_name() {
         println!("skipped: there are no memfds to seal");
         return;
     }
+    // Where they meet in a directory, what those who are killed leave there goes with it.
+    let place = Scratch::new();
+    let mut child = spawn_with("handover::role_meet_by_name", "", |command| {
+        command.env("XDG_RUNTIME_DIR", place.path());
+    });
+    child.expect("met");
+    child.finish();
+}
+
+#[test]
+#[ignore = "child role"]
+fn role_meet_by_name() {
+    let Some(me) = role() else { return };
     let name = unique_name();
     let error = handover::fetch(&name, SHORT).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -441,6 +484,7 @@ fn two_unrelated_programs_meet_by_name() {
         fetched.join().unwrap()
     });
     assert_eq!((&*tables[0], &*fetched), (&b"first"[..], &b"second"[..]));
+    me.say("met");
 }
 
 #[test]
@@ -471,6 +515,10 @@ fn role_fetch_as_another_user() {
 
 #[test]
 fn other_users_get_nothing_and_give_nothing_unless_accepted() {
+    if cfg!(shmkit_force_portable) {
+        println!("skipped: they meet in a directory that only one user can use");
+        return;
+    }
     // SAFETY: it takes nothing.
     #[expect(unsafe_code, reason = "who are we?")]
     if unsafe { libc::geteuid() } != 0 {
@@ -479,7 +527,7 @@ fn other_users_get_nothing_and_give_nothing_unless_accepted() {
     }
     let name = unique_name();
     let segment = memfd("for root");
-    let pack = || vec![Parcel::new(&segment, Access::ReadOnly).unwrap()];
+    let pack = || vec![Parcel::new(&segment, LEAST).unwrap()];
     let server = Rendezvous::new(&name).serve(pack()).unwrap();
     let mut stranger = spawn("handover::role_fetch_as_another_user", &name);
     // Nobody was given anything.
@@ -511,7 +559,7 @@ fn role_meet_in_the_runtime_directory() {
     rendezvous.meeting(Meeting::RuntimeDirectory);
     if me.arg() == "serve" {
         let segment = memfd("met");
-        let parcel = Parcel::new(&segment, Access::ReadOnly).unwrap();
+        let parcel = Parcel::new(&segment, LEAST).unwrap();
         let server = rendezvous.serve(vec![parcel]).unwrap();
         me.say("serving");
         while server.hand_out(LONG).unwrap().is_some() {}
@@ -519,6 +567,10 @@ fn role_meet_in_the_runtime_directory() {
         let mut parcels = rendezvous.fetch(LONG).unwrap();
         let segment = parcels.pop().unwrap().attach(&read_only()).unwrap();
         me.say(String::from_utf8(segment.view().to_vec()).unwrap());
+        if cfg!(shmkit_force_portable) {
+            // Without the variable there is a directory, too.
+            return;
+        }
         // SAFETY: this process has but one thread that uses the environment.
         #[expect(unsafe_code, reason = "a test of what the environment may hold")]
         unsafe {
@@ -546,7 +598,9 @@ fn a_socket_in_the_runtime_directory_survives_no_server() {
     server.expect("serving");
     let mut client = spawn("fetch");
     client.expect("met");
-    client.expect("no directory");
+    if !cfg!(shmkit_force_portable) {
+        client.expect("no directory");
+    }
     server.kill();
     // What it left is in nobody's way.
     assert!(place.join("shmkit/a%2Fb%25.sock").exists());
@@ -558,10 +612,164 @@ fn a_socket_in_the_runtime_directory_survives_no_server() {
 }
 
 #[test]
+#[ignore = "child role"]
+fn role_meet_by_default() {
+    let Some(me) = role() else { return };
+    let mut rendezvous = Rendezvous::new(me.arg());
+    let parcel = Parcel::new(&memfd("met"), Access::ReadWrite).unwrap();
+    let server = rendezvous.serve(vec![parcel]).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.hand_out(LONG).unwrap().unwrap());
+        let parcels = rendezvous.fetch(LONG).unwrap();
+        let segment = parcels.into_iter().next().unwrap().attach(&read_only());
+        assert_eq!(segment.unwrap().view().to_vec(), b"met");
+    });
+    me.say("met");
+    let parcel = Parcel::new(&memfd("met"), Access::ReadWrite).unwrap();
+    let error = rendezvous
+        .meeting(Meeting::Abstract)
+        .serve(vec![parcel])
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.help().unwrap().contains("runtime directory"));
+    let error = rendezvous.fetch(SHORT).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    me.say("no other names");
+    me.park();
+}
+
+#[test]
+fn without_names_in_the_kernel_programs_meet_in_a_directory_of_the_users_own() {
+    if !cfg!(shmkit_force_portable) {
+        assert_eq!(Meeting::default(), Meeting::Abstract);
+        return;
+    }
+    assert_eq!(Meeting::default(), Meeting::RuntimeDirectory);
+    let name = unique_name();
+    // One that is only this user's is used itself, as on macOS; in one that is not, one is made.
+    for (mode, whose) in [(0o700, ""), (0o755, "runtime-"), (0o1777, "runtime-")] {
+        let place = Scratch::new();
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let mut child = spawn_with("handover::role_meet_by_default", &name, |command| {
+            command
+                .env_remove("XDG_RUNTIME_DIR")
+                .env("TMPDIR", place.path());
+        });
+        child.expect("met");
+        child.expect("no other names");
+        let entries = fs::read_dir(place.path()).unwrap().flatten();
+        let mut own = entries.filter(|entry| entry.file_name() != "shmkit");
+        let base = match (whose, own.next()) {
+            ("", None) => place.path().to_owned(),
+            (begin, Some(entry)) if !begin.is_empty() => {
+                let name = entry.file_name().into_string().unwrap();
+                assert!(name.starts_with(begin), "{name}");
+                entry.path()
+            }
+            (_, other) => panic!("{mode:o}: {other:?}"),
+        };
+        let status = fs::metadata(base.join("shmkit")).unwrap();
+        assert_eq!(status.permissions().mode() & 0o777, 0o700);
+        assert!(base.join(format!("shmkit/{name}.sock")).exists());
+        drop(child);
+    }
+}
+
+#[test]
+fn users_do_not_meet_in_a_runtime_directory() {
+    let mut rendezvous = Rendezvous::new(unique_name());
+    rendezvous.meeting(Meeting::RuntimeDirectory).of_user(12345);
+    let error = rendezvous.fetch(SHORT).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.help().unwrap().contains("a socket that both can"));
+}
+
+#[test]
+#[ignore = "child role"]
+fn role_take_a_name_at_once() {
+    let Some(me) = role() else { return };
+    let mut rendezvous = Rendezvous::new("contested");
+    rendezvous.meeting(Meeting::RuntimeDirectory);
+    let mut orders = me.orders();
+    while orders.next().is_some() {
+        let parcel = Parcel::new(&memfd("met"), LEAST).unwrap();
+        let server = match rendezvous.serve(vec![parcel]) {
+            Ok(server) => server,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+                me.say("lost");
+                continue;
+            }
+        };
+        me.say("won");
+        // Whoever has the name is found by it.
+        std::thread::scope(|scope| {
+            scope.spawn(|| server.hand_out(LONG).unwrap().unwrap());
+            assert_eq!(rendezvous.fetch(LONG).unwrap().len(), 1);
+        });
+        me.say("found");
+        orders.next();
+    }
+}
+
+#[test]
+fn of_many_servers_that_find_an_abandoned_socket_one_gets_the_name() {
+    const TIMES: usize = 20;
+    let place = Scratch::new();
+    let mut servers: Vec<_> = (0..4)
+        .map(|_| {
+            spawn_with("handover::role_take_a_name_at_once", "", |command| {
+                command.env("XDG_RUNTIME_DIR", place.path());
+            })
+        })
+        .collect();
+    for _ in 0..TIMES {
+        let path = place.join("shmkit/contested.sock");
+        fs::create_dir_all(place.join("shmkit")).unwrap();
+        fs::set_permissions(place.join("shmkit"), fs::Permissions::from_mode(0o700)).unwrap();
+        // Nobody listens at it any more.
+        drop(UnixListener::bind(&path).unwrap());
+        for server in &mut servers {
+            server.tell("go");
+        }
+        let mut winners = Vec::new();
+        for server in &mut servers {
+            match &*server.line() {
+                "won" => winners.push(server),
+                said => assert_eq!(said, "lost"),
+            }
+        }
+        assert_eq!(winners.len(), 1);
+        winners[0].expect("found");
+        winners[0].tell("leave");
+        while path.exists() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_message_that_is_too_long_for_a_socket_is_refused() {
+    let (here, there) = packet_pair();
+    rustix::net::sockopt::set_socket_send_buffer_size(&here, 1).unwrap();
+    let segment = memfd(&"x".repeat(200));
+    let pack = |count| -> Vec<Parcel> {
+        (0..count)
+            .map(|_| Parcel::new(&segment, LEAST).unwrap())
+            .collect()
+    };
+    let error = send(&here, &pack(100)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidSize, "{error}");
+    assert!(error.help().unwrap().contains("a stream"));
+    send(&here, &pack(1)).unwrap();
+    assert_eq!(receive(&there, LONG).unwrap().len(), 1);
+}
+
+#[test]
 fn names_that_cannot_be_are_refused() {
     let pack = || {
         let segment = memfd("x");
-        vec![Parcel::new(&segment, Access::ReadOnly).unwrap()]
+        vec![Parcel::new(&segment, LEAST).unwrap()]
     };
     for name in ["", "a\0b", &"x".repeat(200)] {
         let error = Rendezvous::new(name).serve(pack()).unwrap_err();
@@ -575,7 +783,7 @@ fn names_that_cannot_be_are_refused() {
 fn a_key_of_another_kind_is_only_a_name() {
     let (here, there) = packet_pair();
     let segment = memfd("x");
-    let parcel = Parcel::new(&segment, Access::ReadOnly).unwrap();
+    let parcel = Parcel::new(&segment, LEAST).unwrap();
     for key in [
         "systemv:/tmp/x",
         "windows:x",

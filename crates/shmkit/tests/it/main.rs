@@ -19,7 +19,7 @@ mod fork;
 mod format;
 #[cfg(not(shmkit_force_portable))]
 mod growth;
-#[cfg(all(target_os = "linux", not(shmkit_force_portable)))]
+#[cfg(target_os = "linux")]
 mod handover;
 #[cfg(target_os = "linux")]
 mod inspect;

@@ -25,12 +25,14 @@ use crate::sys::{file, socket};
 /// use shmkit::{Access, SharedMemory};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # if cfg!(target_os = "linux") {
 /// let text = SharedMemory::options().memfd_from("text", &b"hello"[..])?;
 /// let output = Command::new("sh")
 ///     .args(["-c", "cat /proc/self/fd/${TEXT%% *}"])
 ///     .hand_over("TEXT", &text, Access::ReadOnly)?
 ///     .output()?;
 /// assert_eq!(output.stdout, b"hello");
+/// # }
 /// # Ok(()) }
 /// ```
 pub trait CommandExt {

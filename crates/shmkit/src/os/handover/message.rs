@@ -19,7 +19,7 @@
 use crate::backend::Seals;
 use crate::mapping::Access;
 
-/// The most descriptors that the kernel takes at once (`SCM_MAX_FD`).
+/// The most descriptors that every kernel takes at once (`SCM_MAX_FD` of Linux).
 pub const MOST: usize = 253;
 
 pub(super) const HEADER: usize = 16;

@@ -13,6 +13,7 @@
 //! use shmkit::{Access, SharedMemory};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # if cfg!(target_os = "linux") {
 //! let (here, there) = UnixStream::pair()?;
 //! let frames = SharedMemory::options().size(4096).memfd("frames")?;
 //! handover::send(&here, &[Parcel::new(&frames, Access::ReadOnly)?])?;
@@ -23,6 +24,7 @@
 //! let theirs = parcel.attach(SharedMemory::options().access(Access::ReadOnly))?;
 //! frames.write_at(0, b"hello")?;
 //! assert_eq!(theirs.view().read::<[u8; 5]>(0)?, *b"hello");
+//! # }
 //! # Ok(()) }
 //! ```
 //!
@@ -35,6 +37,21 @@
 //!
 //! A narrowed access keeps honest receivers from writing. One of the same user may open the memory
 //! anew through `/proc`; who must not write is given [sealed](crate::Sealed) memory.
+//!
+//! # Platform-specific behavior
+//!
+//! All of it is there on Linux; Android lacks [`from_process`]. macOS and FreeBSD have neither that
+//! nor [`Meeting::Abstract`], and of what is attached for writing they hand over
+//!
+//! * read-write: memory without a name, and files;
+//! * read-only: files that have their path, and sealed memory. Something else is
+//!   [`Unsupported`](crate::ErrorKind::Unsupported): see [`SharedMemory::to_fd`];
+//! * not at all: POSIX segments, whose key is sent instead.
+//!
+//! Sealed memory, and with it [`publish`] and [`fetch`], is not there on macOS. On Windows handles are
+//! given instead (`SharedMemory::give_to`).
+//!
+//! [`SharedMemory::to_fd`]: crate::SharedMemory::to_fd
 
 mod child;
 mod message;

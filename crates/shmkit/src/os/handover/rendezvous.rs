@@ -2,14 +2,10 @@
 
 use std::fs;
 use std::io;
-#[cfg(target_os = "android")]
-use std::os::android::net::SocketAddrExt;
 use std::os::fd::{AsFd, BorrowedFd};
-#[cfg(target_os = "linux")]
-use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -21,7 +17,7 @@ use crate::backend::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::interrupt;
 use crate::segment::Sealed;
-use crate::sys::{file, socket};
+use crate::sys::{environment, file, socket};
 
 /// How long a client may take; it has nothing to do but to read.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(1);
@@ -29,19 +25,33 @@ const CLIENT_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a server goes without looking whether it shall end.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// The longest path of a socket (`unix(7)`), in bytes.
-const LONGEST_PATH: usize = 107;
-
 /// Where the two meet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Meeting {
     /// A name in the kernel, which goes with the server and needs no directory. Everybody in the
-    /// same network namespace can reach it, so both ends look who the other one is.
-    #[default]
+    /// same network namespace can reach it, so both ends look who the other one is. Only Linux and
+    /// Android have such names.
     Abstract,
-    /// A socket in `$XDG_RUNTIME_DIR`, which only this user can reach.
+    /// A socket that only this user can reach: `shmkit/NAME.sock` in `$XDG_RUNTIME_DIR`.
+    ///
+    /// # Platform-specific behavior
+    /// On macOS and FreeBSD, where that variable is seldom set, it is in the temporary directory
+    /// (`$TMPDIR`; on macOS the user's own without it, on FreeBSD `/tmp`) if that is only this
+    /// user's, and otherwise in `runtime-USER` in it. The whole path has at most 103 bytes there,
+    /// and 107 on Linux.
     RuntimeDirectory,
+}
+
+impl Default for Meeting {
+    /// [`Abstract`](Self::Abstract) where there are such names, otherwise
+    /// [`RuntimeDirectory`](Self::RuntimeDirectory).
+    fn default() -> Self {
+        match socket::HAS_ABSTRACT {
+            true => Self::Abstract,
+            false => Self::RuntimeDirectory,
+        }
+    }
 }
 
 /// A name at which one program gives memory to others.
@@ -85,7 +95,7 @@ impl Rendezvous {
         }
     }
 
-    /// Sets where they meet; both sides say the same. Default [`Meeting::Abstract`].
+    /// Sets where they meet; both sides say the same. Default [`Meeting::default`].
     pub fn meeting(&mut self, meeting: Meeting) -> &mut Self {
         self.meeting = meeting;
         self
@@ -97,7 +107,8 @@ impl Rendezvous {
         self
     }
 
-    /// Sets whose name it is, for one who fetches from another user. Default: this user's.
+    /// Sets whose name it is, for one who fetches from another user. Default: this user's. Users
+    /// cannot meet in a runtime directory, which is [`Unsupported`](ErrorKind::Unsupported).
     pub fn of_user(&mut self, user: u32) -> &mut Self {
         self.server_user = user;
         self
@@ -108,7 +119,8 @@ impl Rendezvous {
     /// # Errors
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if somebody has the name;
     /// [`InvalidKey`](ErrorKind::InvalidKey) if it cannot be one;
-    /// [`Unsupported`](ErrorKind::Unsupported) without `XDG_RUNTIME_DIR`, if they are to meet there.
+    /// [`Unsupported`](ErrorKind::Unsupported) if they cannot [meet](Meeting) there: this system has
+    /// no such names, or this user no such directory.
     pub fn serve(&self, parcels: Vec<Parcel>) -> Result<Server> {
         let op = Op::Create;
         let explain = |error: io::Error| {
@@ -119,7 +131,10 @@ impl Rendezvous {
             Error::os(op, error).on(self.shown()).with_kind(kind)
         };
         let address = self.address(op)?;
+        let mut _alone = None;
         if let Some(path) = address.as_pathname() {
+            // One after the other, or one would remove what another has just made.
+            _alone = Some(lock_around(path).map_err(explain)?);
             remove_abandoned(path).map_err(explain)?;
         }
         let listener = UnixListener::bind_addr(&address).map_err(explain)?;
@@ -138,7 +153,8 @@ impl Rendezvous {
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) if nobody had the name in time;
     /// [`ForeignOwner`](ErrorKind::ForeignOwner) if it is one whom [`owners`](Self::owners) does not
-    /// accept; otherwise as [`receive`].
+    /// accept; [`InvalidKey`](ErrorKind::InvalidKey) and [`Unsupported`](ErrorKind::Unsupported) as
+    /// [`serve`](Self::serve); otherwise as [`receive`].
     pub fn fetch(&self, limit: Duration) -> Result<Vec<Parcel>> {
         let op = Op::Receive;
         let begin = Instant::now();
@@ -190,13 +206,19 @@ impl Rendezvous {
         }
         let too_long = |_| refused("the name is too long");
         match self.meeting {
+            Meeting::Abstract if !socket::HAS_ABSTRACT => {
+                Err(Error::new(op, ErrorKind::Unsupported)
+                    .on(self.shown())
+                    .detail("this system has no names for sockets but paths")
+                    .hint("meet in the runtime directory"))
+            }
             Meeting::Abstract => {
                 let name = format!("shmkit/{}/{}", self.server_user, self.name);
-                SocketAddr::from_abstract_name(name).map_err(too_long)
+                socket::abstract_address(&name).map_err(too_long)
             }
             Meeting::RuntimeDirectory => {
                 let path = self.runtime_directory(op)?.join(self.file_name());
-                if path.as_os_str().len() > LONGEST_PATH {
+                if path.as_os_str().len() > socket::LONGEST_PATH {
                     return Err(refused("the path of its socket would be too long"));
                 }
                 SocketAddr::from_pathname(path).map_err(too_long)
@@ -217,10 +239,15 @@ impl Rendezvous {
                 .on(self.shown())
                 .detail(why)
         };
-        let base = std::env::var_os("XDG_RUNTIME_DIR")
-            .filter(|path| !path.is_empty())
-            .ok_or_else(|| unusable("XDG_RUNTIME_DIR is not set".to_owned()))?;
-        let path = PathBuf::from(base).join("shmkit");
+        if self.server_user != file::user() {
+            return Err(
+                unusable("nobody else can use this user's runtime directory".to_owned())
+                    .hint("connect a socket that both can reach, and send through that"),
+            );
+        }
+        let path = environment::own_directory()
+            .map_err(unusable)?
+            .join("shmkit");
         match fs::DirBuilder::new().mode(0o700).create(&path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(unusable(format!(
@@ -251,11 +278,16 @@ fn is_nobody_there(error: &io::Error) -> bool {
     )
 }
 
+/// Locks the directory of a path.
+fn lock_around(path: &Path) -> io::Result<socket::DirectoryLock> {
+    socket::lock_directory(path.parent().unwrap_or(Path::new("/")))
+}
+
 /// Removes the socket of a server that was killed. Its directory is this user's alone.
-fn remove_abandoned(path: &std::path::Path) -> io::Result<()> {
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        _ => Ok(()),
+fn remove_abandoned(path: &Path) -> io::Result<()> {
+    match socket::is_abandoned(path)? {
+        true => fs::remove_file(path),
+        false => Ok(()),
     }
 }
 
@@ -370,7 +402,7 @@ impl Drop for Server {
 ///
 /// # fn main() -> shmkit::Result<()> {
 /// # let name = &format!("doc-publish-{}", std::process::id());
-/// # if cfg!(not(shmkit_force_fallbacks)) {
+/// # if cfg!(all(not(shmkit_force_fallbacks), target_os = "linux")) {
 /// let table = Sealed::new("table", &b"1 2 3"[..])?;
 /// let _published = handover::publish(name, &table)?;
 ///
@@ -383,6 +415,9 @@ impl Drop for Server {
 ///
 /// # Errors
 /// As [`Rendezvous::serve`].
+///
+/// # Platform-specific behavior
+/// There is no sealed memory on macOS; [`Rendezvous`] gives what there is.
 pub fn publish(name: &str, memory: &Sealed) -> Result<Published> {
     let server = Rendezvous::new(name).serve(vec![Parcel::of_sealed(memory)?])?;
     let stop = Arc::new(AtomicBool::new(false));

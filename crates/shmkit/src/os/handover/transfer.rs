@@ -106,6 +106,11 @@ impl AsFd for Parcel {
 ///
 /// # Errors
 /// As [`send_within`].
+///
+/// # Platform-specific behavior
+/// A peer that is gone is an error and no SIGPIPE; on macOS the socket is set not to raise that any
+/// more (`SO_NOSIGPIPE`). A socket that keeps messages apart takes short ones only, on macOS of 2048
+/// bytes. A stream takes all.
 #[doc(alias = "SCM_RIGHTS")]
 pub fn send(socket: impl AsFd, parcels: &[Parcel]) -> Result<()> {
     send_within(socket, parcels, PATIENCE)
@@ -114,7 +119,8 @@ pub fn send(socket: impl AsFd, parcels: &[Parcel]) -> Result<()> {
 /// Sends segments and waits at most `limit` for room.
 ///
 /// # Errors
-/// [`InvalidSize`](ErrorKind::InvalidSize) for none or more than [`MOST`];
+/// [`InvalidSize`](ErrorKind::InvalidSize) for none or more than [`MOST`], and if the socket keeps
+/// messages apart and this one is too long for it;
 /// [`TimedOut`](ErrorKind::TimedOut), and then the connection is of no use any more;
 /// [`OutOfResources`](ErrorKind::OutOfResources) if too many descriptors are on their way;
 /// [`Os`](ErrorKind::Os) if nobody is at the other end.
@@ -136,6 +142,11 @@ pub fn send_within(socket: impl AsFd, parcels: &[Parcel], limit: Duration) -> Re
                 .on(called)
                 .detail("too many descriptors of this user are on their way")
                 .with_kind(ErrorKind::OutOfResources),
+            Some(libc::EMSGSIZE) => Error::os(Op::Send, error)
+                .on(called)
+                .detail(format!("a message of {} bytes is too long", message.len()))
+                .hint("send fewer segments at once, or use a stream")
+                .with_kind(ErrorKind::InvalidSize),
             _ => Error::os(Op::Send, error).on(called),
         }
     })
@@ -241,7 +252,8 @@ fn deadline(limit: Duration) -> Instant {
 /// # Errors
 /// [`PermissionDenied`](ErrorKind::PermissionDenied); [`NotFound`](ErrorKind::NotFound) if there is
 /// no such process; [`Os`](ErrorKind::Os) if it has no such descriptor;
-/// [`Unsupported`](ErrorKind::Unsupported) before Linux 5.6.
+/// [`Unsupported`](ErrorKind::Unsupported) before Linux 5.6, and on Android, macOS and FreeBSD,
+/// which do not let programs do it.
 #[doc(alias = "pidfd_getfd")]
 pub fn from_process(pid: u32, number: i32) -> Result<OwnedFd> {
     socket::steal(pid, number).map_err(|error| {
@@ -257,10 +269,14 @@ pub fn from_process(pid: u32, number: i32) -> Result<OwnedFd> {
 
 /// Who is at the other end of a Unix socket: the kernel's word, of the moment when it was
 /// connected.
+///
+/// # Platform-specific behavior
+/// On macOS the process is the one that used the other end last, and FreeBSD before 13 does not tell
+/// it. Of the ends of a `socketpair(2)` both may know nothing, which is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
-    /// Its process id; 0 if it cannot be seen from here. It may have ended meanwhile, and another
+    /// Its process id; 0 if it cannot be seen from here or is not told. It may have ended meanwhile, and another
     /// one may have its number.
     pub pid: u32,
     /// The user that it acted as.
@@ -273,7 +289,7 @@ impl Peer {
     /// Asks who is at the other end.
     ///
     /// # Errors
-    /// [`Os`](ErrorKind::Os) if it is no Unix socket.
+    /// [`Os`](ErrorKind::Os) if it is no Unix socket, or not connected.
     pub fn of(socket: impl AsFd) -> Result<Self> {
         let socket::Peer { pid, user, group } =
             socket::peer(socket).map_err(|error| Error::os(Op::Inspect, error))?;

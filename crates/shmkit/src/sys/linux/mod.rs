@@ -17,7 +17,6 @@ pub(crate) mod page_cache;
 pub(crate) mod peek;
 pub(crate) mod placement;
 pub(crate) mod process;
-pub(crate) mod socket;
 pub(crate) mod volume;
 pub(crate) mod waiting;
 pub(crate) mod watch;

@@ -9,6 +9,7 @@ pub(crate) mod memory;
 #[cfg(all(keys = "posix", not(anchored)))]
 #[allow(dead_code, reason = "for where that layout is the C library's secret")]
 pub(crate) mod semaphore_image;
+pub(crate) mod socket;
 #[cfg(keys = "systemv")]
 pub(crate) mod system_v;
 pub(crate) mod system_v_entry;
