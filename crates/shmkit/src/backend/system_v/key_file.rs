@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::segment::ATTEMPTS;
+use crate::backend::Lifetime;
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
 use crate::mapping::Access;
@@ -96,6 +97,24 @@ impl KeyFile {
     /// Whether the path still leads to this file. If not, newcomers look elsewhere.
     pub(super) fn is_current(&self, path: &str) -> bool {
         file::status_of_path(path).is_ok_and(|status| status.id == self.id)
+    }
+
+    /// How long the segment of this file lives, if the path still leads to the file. Of an empty file
+    /// one look tells both. What others hold is looked at again once it is read: it may have been
+    /// another file's.
+    pub(super) fn lifetime(&self, path: &str) -> Option<Lifetime> {
+        let status = file::status_of_path(path).ok()?;
+        if status.id != self.id {
+            return None;
+        }
+        if status.size == 0 {
+            return Some(Lifetime::Ephemeral);
+        }
+        let lifetime = match says_kept(path) {
+            true => Lifetime::Kept,
+            false => Lifetime::Ephemeral,
+        };
+        self.is_current(path).then_some(lifetime)
     }
 
     /// Takes the file's name away if the path leads to it and it was made for nothing but this. What
@@ -219,10 +238,12 @@ fn is_where_qt_puts_them(path: &str) -> bool {
 
 /// Whether the segment of this file is kept.
 pub(super) fn is_kept(path: &str) -> bool {
+    matches!(file::status_of_path(path), Ok(status) if status.size > 0) && says_kept(path)
+}
+
+fn says_kept(path: &str) -> bool {
     let mut text = [0; KEPT.len()];
-    matches!(file::status_of_path(path), Ok(status) if status.size > 0)
-        && matches!(file::read_start(path, &mut text), Ok(length) if length == text.len())
-        && text == KEPT
+    matches!(file::read_start(path, &mut text), Ok(length) if length == text.len()) && text == KEPT
 }
 
 /// Marks the segment of this file as kept. A file with other contents stays as it is: it is the
@@ -261,5 +282,36 @@ pub(super) fn explain(cause: io::Error, path: &str, op: Op) -> Error {
             error.detail(format!("permission denied at the key file {path}"))
         }
         _ => error.detail(format!("the key file {path} cannot be used")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_lives_how_long_is_told_while_the_path_leads_to_the_file() {
+        let directory = std::env::temp_dir().join(format!("shmkit-key-{}", std::process::id()));
+        fs::create_dir(&directory).unwrap();
+        let at = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+        let (path, elsewhere) = (at("key"), at("elsewhere"));
+
+        fs::write(&path, "").unwrap();
+        let file = KeyFile::find(&path, 1).unwrap();
+        assert_eq!(file.lifetime(&path), Some(Lifetime::Ephemeral));
+        mark_kept(&path).unwrap();
+        assert_eq!(file.lifetime(&path), Some(Lifetime::Kept));
+        fs::write(&path, "a user's own").unwrap();
+        assert_eq!(file.lifetime(&path), Some(Lifetime::Ephemeral));
+
+        // Another file at the path, while the first one still has its inode.
+        fs::rename(&path, &elsewhere).unwrap();
+        assert_eq!(file.lifetime(&path), None);
+        fs::write(&path, KEPT).unwrap();
+        assert_eq!(file.lifetime(&path), None);
+        assert_eq!(file.lifetime(&elsewhere), Some(Lifetime::Ephemeral));
+        fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -291,6 +291,9 @@ pub(super) fn give_unchanged((taken, grant): (Taken, Grant)) {
     taken.give(grant == Grant::Clean);
 }
 
+/// The key file has been looked at before there was a lock, and is looked at twice more: now, as the
+/// wait for the lock may have been long, and what is attached of an old number would be a
+/// stranger's; and once attached, as only then what the path leads to stays what newcomers find.
 fn attach_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment> {
     for _ in 0..ATTEMPTS {
         let missing = |error| explain_missing(error, path, op);
@@ -308,10 +311,13 @@ fn attach_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment
                 return Err(explain_missing(error, path, op));
             }
         };
-        let lifetime = if key_file::is_kept(path) {
-            Lifetime::Kept
-        } else {
-            Lifetime::Ephemeral
+        // The inode of a key file that was removed may be another's by now.
+        let lifetime = match file.lifetime(path) {
+            Some(lifetime) if !status.removed => lifetime,
+            _ => {
+                leave(at);
+                continue;
+            }
         };
         let origin = match lifetime {
             Lifetime::Ephemeral if status.attached == 1 => Origin::Adopted,
@@ -328,11 +334,6 @@ fn attach_locked(path: &str, project: u8, spec: &Spec, op: Op) -> Result<Segment
             lifetime,
             origin,
         };
-        // The inode of a key file that was removed may be another's by now.
-        if status.removed || !file.is_current(path) {
-            segment.leave();
-            continue;
-        }
         if !spec.trust.admits(status.owner) {
             segment.leave();
             return Err(foreign(&status, op));

@@ -150,6 +150,10 @@ impl Semaphore {
         if self.set().id != gone {
             return Ok(());
         }
+        if let Some(set) = self.find() {
+            self.use_set(set, false);
+            return Ok(());
+        }
         for _ in 0..ATTEMPTS {
             let (file, _pin, made) = KeyFile::find_or_make(&self.path, self.project)?;
             let (set, is_new_set) = match self.find_or_make(&file) {
@@ -166,9 +170,7 @@ impl Semaphore {
             };
             // A set whose key file was removed meanwhile is one that newcomers do not find.
             if file.is_current(&self.path) {
-                self.marked.store(set.marked, Ordering::Relaxed);
-                self.made.store(is_new_set, Ordering::Relaxed);
-                self.id.store(set.id, Ordering::Release);
+                self.use_set(set, is_new_set);
                 return Ok(());
             }
             if is_new_set {
@@ -180,19 +182,37 @@ impl Semaphore {
         ))
     }
 
+    fn use_set(&self, set: Set, is_new: bool) {
+        self.marked.store(set.marked, Ordering::Relaxed);
+        self.made.store(is_new, Ordering::Relaxed);
+        self.id.store(set.id, Ordering::Release);
+    }
+
+    /// The set that is there, if there is one that may be used. Nothing is made of the key file's
+    /// number, so the file needs no pin: once the path still leads to it after the set was found, the
+    /// set is the one that newcomers find. Whatever is wrong, the pinned way is there to say it.
+    fn find(&self) -> Option<Set> {
+        let file = KeyFile::find(&self.path, self.project).ok()?;
+        let id = system_v::find_set(file.ipc_key).ok()?;
+        let set = self.admitted(id).ok()?;
+        file.is_current(&self.path).then_some(set)
+    }
+
+    /// A set that exists, if its owner is trusted.
+    fn admitted(&self, id: i32) -> io::Result<Set> {
+        let status = system_v::set_status(id)?;
+        if !self.trust.admits(status.owner) {
+            return Err(io::Error::other(ForeignSet(status.owner)));
+        }
+        let marked = status.count > MARK.into();
+        Ok(Set { id, marked })
+    }
+
     /// The set of a key file, and whether it was made for that.
     fn find_or_make(&self, file: &KeyFile) -> io::Result<(Set, bool)> {
         match system_v::find_set(file.ipc_key) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            found => {
-                let id = found?;
-                let status = system_v::set_status(id)?;
-                if !self.trust.admits(status.owner) {
-                    return Err(io::Error::other(ForeignSet(status.owner)));
-                }
-                let marked = status.count > MARK.into();
-                return Ok((Set { id, marked }, false));
-            }
+            found => return self.admitted(found?).map(|set| (set, false)),
         }
         match system_v::create_set(file.ipc_key, COUNT, self.mode) {
             Ok(id) => match give_birth(id, self.value) {
