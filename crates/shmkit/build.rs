@@ -5,7 +5,7 @@
 //! * `feature_off`: the types that there would be, were the feature on;
 //! * `named_segments`: whether there is any such type;
 //! * `surveyed`: whether segments can be listed by what there is of them, and looked at from outside;
-//! * `anchored`: POSIX segments are objects and no files;
+//! * `anchored`: POSIX segments are objects and no files, and the kernel has no list of what there is;
 //! * `partial`: something that other builds have is left out, and what it alone needs is not used.
 
 use std::env;

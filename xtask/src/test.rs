@@ -94,6 +94,13 @@ pub(crate) fn test(quick: bool, limit: Duration, arguments: &[String]) -> Result
             built_otherwise(&mut command, FAULT_POINTS, "faults");
             count(&mut command, deadline, &mut all)
         });
+        report.step("the same with lock files and naps", || {
+            let mut command = cargo_test(&python);
+            command.args(["--package", "shmkit", "--test", "faults"]);
+            let flags = format!("{FAULT_POINTS} {PORTABLE}");
+            built_otherwise(&mut command, &flags, "portable-faults");
+            count(&mut command, deadline, &mut all)
+        });
         report.step("loom models", || {
             let mut command = cargo();
             command.args([

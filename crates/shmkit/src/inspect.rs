@@ -44,6 +44,11 @@ use crate::key::NativeIpcKey;
 /// is removed, and those of other namespaces. An ordinary user is told of the latter only as far
 /// as its own processes have them.
 ///
+/// On macOS and FreeBSD, whose kernels tell no program of others' segments, these are the POSIX segments
+/// that a user of shmkit has made or used, and the System V segments of the key files that shmkit
+/// and Qt make, where this user may look at them. Holders are users of shmkit, and of POSIX segments
+/// only.
+///
 /// On Windows these are the named sections of the session and of the machine (`Global\`), without
 /// those that belong to the locks of shmkit.
 #[doc(alias = "ipcs")]

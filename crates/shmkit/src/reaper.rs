@@ -12,6 +12,10 @@
 //! then finds no name. A System V segment is one while the kernel counts nobody attached; that is
 //! looked at, and the segment removed, under its lock, which all users of Qt and shmkit take to attach.
 //!
+//! On macOS and FreeBSD the kernel has no such word for POSIX segments. There it is that of the locks by
+//! which each user of shmkit says that it is there, and that the kernel drops at its death; a program
+//! without shmkit keeps what it has mapped, and the name goes.
+//!
 //! What has no mark of shmkit was made by others, or is kept, and stays unless it is
 //! [asked for](Reaper::key) by name.
 //!

@@ -107,6 +107,8 @@ fn texts(holder: &Holder) -> [String; 9] {
     let access = match (holder.access, holder.opened) {
         (Some(mapped), _) => access(mapped).to_owned(),
         (None, Some(opened)) => format!("open {}", access(opened)),
+        // Not every system tells how.
+        (None, None) if holder.attached > 0 => "attached".to_owned(),
         (None, None) => "open, not mapped".to_owned(),
     };
     [

@@ -29,7 +29,7 @@ pub struct SegmentInfo {
     /// The size in bytes. Of one that is only known by its mappings ([`Place::Memfd`] and others,
     /// seen by an ordinary user) it is what is mapped.
     pub size: u64,
-    /// How much of it takes memory, if that can be told.
+    /// How much of it takes memory, if that can be told; on macOS and FreeBSD it is not.
     pub resident: Option<Resident>,
     /// The user that it belongs to; of one that is only known by its mappings, `u32::MAX`.
     pub owner: u32,
@@ -140,10 +140,10 @@ impl fmt::Display for Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Place {
-    /// A file of the memory file system.
+    /// A file of the memory file system, or an object that has a name only (macOS, FreeBSD).
     #[non_exhaustive]
     Posix {
-        /// Its path. One of another mount namespace, as containers have it, is seen through a
+        /// Its path, or the name of the object. One of another mount namespace, as containers have it, is seen through a
         /// process there: its path below `/proc/PID/root`.
         path: PathBuf,
         /// It has no name any more, and goes with its last user.

@@ -8,6 +8,9 @@
 //! On Linux the kernel tells at once (`inotify`) when POSIX segments are made, opened, left and
 //! removed. The rest is looked for again and again: System V segments, and who it is that attached.
 //! So an attachment that lasts for a shorter time than lies between two looks may go unnoticed.
+//!
+//! On macOS and FreeBSD, and on Windows, all of it is looked for again and again: what
+//! [`list`](crate::inspect::list) tells there. Who attaches is told of POSIX segments only.
 
 mod events;
 mod pace;

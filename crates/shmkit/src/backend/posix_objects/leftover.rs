@@ -261,7 +261,7 @@ fn each_file(
             ..leftover(LeftoverKind::Temporary, None, path.clone())
         };
         let is_regular = look.status.kind == file::Kind::Regular;
-        if !is_regular || !is_left(&path, &look) || !(search.admits)(&this) {
+        if !is_regular || !(search.admits)(&this) || !is_left(&path, &look) {
             continue;
         }
         let removed = match search.act {

@@ -23,8 +23,9 @@ use crate::backend::{Lifetime, Owners};
 use crate::error::{Error, Op, Result};
 use crate::key::{KeyType, NativeIpcKey};
 use crate::mapping::Access;
-use crate::sys::file::{self, FileId, Kind};
+use crate::sys::file::{self, FileId, Kind, TEMPORARY_PREFIX};
 use crate::sys::fork;
+use crate::sys::lease::ONLY_OURS_COUNT;
 use crate::sys::listing;
 use crate::sys::system_v;
 use crate::sys::system_v_entry::SystemVSegment;
@@ -135,7 +136,13 @@ fn key_files_alone(search: &mut Search<'_>) -> io::Result<()> {
                 continue;
             };
             let status = look.status;
+            // The maker of a file that has no name yet may not be seen.
+            let is_born = !ONLY_OURS_COUNT
+                || !name
+                    .as_encoded_bytes()
+                    .starts_with(TEMPORARY_PREFIX.as_bytes());
             let is_ours = status.kind == Kind::Regular
+                && is_born
                 && (status.is_ephemeral() || key_file::is_grave(&name.to_string_lossy()))
                 && status.size == 0
                 && status.links == 1

@@ -12,5 +12,5 @@ pub(crate) mod semaphore;
 #[cfg(surveyed)]
 pub(crate) mod survey;
 #[cfg(surveyed)]
-#[cfg_attr(sys = "portable", path = "table_of_key_files.rs")]
+#[cfg_attr(anchored, path = "table_of_key_files.rs")]
 mod table;
