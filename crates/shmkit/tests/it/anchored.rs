@@ -95,6 +95,29 @@ fn a_foreign_segment_is_known_by_its_key_and_goes_by_its_name_only() {
     assert_eq!(anchors(name), Vec::<PathBuf>::new());
 }
 
+/// Everybody may put files into the directory, and nobody else's say what its owner has left.
+#[test]
+fn an_anchor_of_another_user_is_none() {
+    let key = TestKey::posix();
+    let name = &key.native_key()[1..];
+    let mut holder = spawn("crash::role_create_and_hold", key.to_string());
+    holder.expect("locked");
+    holder.kill();
+    let anchors = anchors(name);
+    let give_to = |user| {
+        for anchor in &anchors {
+            std::os::unix::fs::chown(anchor, Some(user), None).unwrap();
+        }
+    };
+    give_to(12345);
+    assert_eq!(reap(name).count(), 0);
+    let listed = || inspect::list().unwrap().into_iter();
+    assert!(!listed().any(|info| info.key.as_ref() == Some(&key.key)));
+    give_to(0);
+    assert!(listed().any(|info| info.key.as_ref() == Some(&key.key)));
+    assert_eq!(reap(name).count(), 2);
+}
+
 #[test]
 fn what_else_a_crash_leaves_in_the_directory_goes() {
     // The directory is there.

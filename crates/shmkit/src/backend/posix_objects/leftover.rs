@@ -52,7 +52,7 @@ pub(crate) fn search(search: &mut Search<'_>) -> io::Result<()> {
             settle(search, LeftoverKind::Lock, LOCK, &anchor);
         }
     }
-    for directory in lease::directories() {
+    for (_, directory) in lease::directories() {
         half_made(search, &directory);
         lock_files(search, &directory);
     }

@@ -48,10 +48,11 @@ pub(super) struct Anchor {
     pub(super) look: Look,
 }
 
-/// The anchors of all users.
+/// The anchors of all users. Everybody may put files there; what another user has made says nothing of
+/// what its owner has left behind.
 pub(super) fn anchors() -> Vec<Anchor> {
     let mut anchors = Vec::new();
-    for directory in lease::directories() {
+    for (owner, directory) in lease::directories() {
         for (file_name, _) in listing::names_in(&directory).unwrap_or_default() {
             let Some((beside, name)) = file_name.to_str().and_then(read_anchor_name) else {
                 continue;
@@ -61,7 +62,7 @@ pub(super) fn anchors() -> Vec<Anchor> {
             let Ok(look) = listing::look_at(&path) else {
                 continue;
             };
-            if look.status.kind == file::Kind::Regular {
+            if look.status.kind == file::Kind::Regular && look.status.owner == owner {
                 anchors.push(Anchor {
                     beside,
                     name,

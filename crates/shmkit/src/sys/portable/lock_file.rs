@@ -368,17 +368,16 @@ pub(crate) fn directory(owner: u32) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
-/// The directories of lock files and anchors that there are, each of the user whose it should be.
-pub(crate) fn directories() -> Vec<PathBuf> {
+/// The directories of lock files and anchors that there are, with the users whose they are.
+pub(crate) fn directories() -> Vec<(u32, PathBuf)> {
     let entries = fs::read_dir(PLACE).into_iter().flatten().flatten();
-    let is_users = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let owner = name.and_then(|name| name.strip_prefix(PREFIX)?.parse::<u32>().ok());
-        let found = fs::symlink_metadata(path);
-        found.is_ok_and(|found| found.is_dir() && Some(found.uid()) == owner)
-    };
-    let paths = entries.map(|entry| entry.path());
-    paths.filter(is_users).collect()
+    let owned = entries.filter_map(|entry| {
+        let (name, path) = (entry.file_name(), entry.path());
+        let owner = name.to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
+        let found = fs::symlink_metadata(&path).ok()?;
+        (found.is_dir() && found.uid() == owner).then_some((owner, path))
+    });
+    owned.collect()
 }
 
 /// The owner of a file is trusted with it, so also with its lock file.
