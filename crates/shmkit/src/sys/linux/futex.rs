@@ -14,6 +14,7 @@ use rustix::thread::futex::{self, Flags, Timespec, Wait, WaitFlags, WaitPtr, Wai
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::atomic::fault_point;
+use crate::sys::filter::TAKES_ANY_CALL;
 
 /// Sleeps while `*word == expected`, at most `limit`. Waking early is allowed: callers look again.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, limit: Duration) -> io::Result<()> {
@@ -63,9 +64,9 @@ pub(crate) const MOST_WATCHED: usize = 128;
 /// one, if it was woken. An address without memory ends the sleep.
 ///
 /// # Errors
-/// `Unsupported` on kernels before 5.16 and in sandboxes that do not know the call.
+/// `Unsupported` on kernels before 5.16, in sandboxes that do not know the call, and on Android.
 pub(crate) fn wait_any(words: &[Watched], limit: Duration) -> io::Result<Option<usize>> {
-    if cfg!(shmkit_force_fallbacks) {
+    if cfg!(shmkit_force_fallbacks) || !TAKES_ANY_CALL {
         return Err(io::ErrorKind::Unsupported.into());
     }
     let waits: Vec<Wait> = words

@@ -9,9 +9,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, StatxFlags, StatxTimestamp};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
+#[cfg(not(target_os = "android"))]
+use rustix::fs::{StatxFlags, StatxTimestamp};
 
-use crate::sys::file::{FileId, Kind, Status};
+use crate::sys::file::Status;
+#[cfg(not(target_os = "android"))]
+use crate::sys::file::{FileId, Kind};
 use crate::sys::system_v_entry::{SystemVSegment, SystemVSet};
 
 /// The names in a directory with their inodes, in no order; `.` and `..` are not among them.
@@ -46,20 +50,32 @@ pub(crate) fn open_directory(path: impl AsRef<Path>) -> io::Result<OwnedFd> {
 
 /// Asks about a name in a directory; a symbolic link is itself.
 pub(crate) fn look_in(directory: &OwnedFd, name: &OsStr) -> io::Result<Look> {
-    statx(directory, Path::new(name), AtFlags::SYMLINK_NOFOLLOW)
+    look(directory, Path::new(name), AtFlags::SYMLINK_NOFOLLOW)
 }
 
 /// Asks about a path; a symbolic link at its end is itself.
 pub(crate) fn look_at(path: &Path) -> io::Result<Look> {
-    statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
+    look(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
 }
 
 /// Asks about what a path leads to, as those in `/proc/PID/fd` do that no name leads to.
 pub(crate) fn look_through(path: &Path) -> io::Result<Look> {
-    statx(CWD, path, AtFlags::empty())
+    look(CWD, path, AtFlags::empty())
 }
 
-fn statx(directory: impl AsFd, path: &Path, flags: AtFlags) -> io::Result<Look> {
+/// Android ends a program for statx(2) before Android 11, and the older call tells no time of birth.
+#[cfg(target_os = "android")]
+fn look(directory: impl AsFd, path: &Path, flags: AtFlags) -> io::Result<Look> {
+    let stat = rustix::fs::statat(directory, path, flags)?;
+    Ok(Look {
+        status: stat.into(),
+        blocks: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
+        born: None,
+    })
+}
+
+#[cfg(not(target_os = "android"))]
+fn look(directory: impl AsFd, path: &Path, flags: AtFlags) -> io::Result<Look> {
     let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
     let statx = rustix::fs::statx(directory, path, flags, wanted)?;
     let knows_birth = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
@@ -83,6 +99,7 @@ fn statx(directory: impl AsFd, path: &Path, flags: AtFlags) -> io::Result<Look> 
     })
 }
 
+#[cfg(not(target_os = "android"))]
 fn time(stamp: &StatxTimestamp) -> Option<SystemTime> {
     let since = Duration::new(stamp.tv_sec.try_into().ok()?, stamp.tv_nsec);
     Some(UNIX_EPOCH + since)

@@ -7,6 +7,8 @@
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
+use crate::sys::filter::TAKES_ANY_CALL;
+
 /// The same number on all machines that Rust's standard library runs on.
 const SYS_CACHESTAT: libc::c_long = 451;
 
@@ -29,8 +31,11 @@ struct Counts {
 }
 
 /// The bytes of an open file that lie in the page cache. Kernels before 6.5 do not tell, nor does
-/// any of a file that this user may not write to.
+/// any of a file that this user may not write to, nor Android.
 pub(crate) fn bytes_of(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    if !TAKES_ANY_CALL {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     let range = Range {
         offset: 0,
         length: 0,

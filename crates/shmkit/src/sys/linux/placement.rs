@@ -7,6 +7,7 @@ use std::io;
 use rustix::io::Errno;
 use rustix::mm::{self, Advice};
 
+use crate::sys::filter::TAKES_ANY_CALL;
 use crate::sys::memory::Pages;
 
 impl Pages<'_> {
@@ -87,6 +88,9 @@ impl Pages<'_> {
 
     /// Says which nodes the pages shall be on, and moves those that are elsewhere.
     pub(crate) fn bind(self, policy: Policy, nodes: &[u32]) -> io::Result<()> {
+        if !TAKES_ANY_CALL {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         const MOVE: libc::c_ulong = 1 << 1;
         const BITS: usize = libc::c_ulong::BITS as usize;
         let highest = nodes.iter().copied().max().unwrap_or(0) as usize;

@@ -11,6 +11,10 @@
     )
 )]
 
+/// Whether calls may be tried that the C library has not: futex_waitv(2), cachestat(2), mbind(2).
+#[cfg_attr(sys = "portable", allow(dead_code, reason = "nobody tries them"))]
+pub(crate) const TAKES_ANY_CALL: bool = !cfg!(target_os = "android");
+
 /// The first level with memfd_create(2) in the C library: Android 11. Some lists before have the
 /// call, some have not, and some old kernels crash the program instead of refusing it.
 #[cfg(any(target_os = "android", test))]
