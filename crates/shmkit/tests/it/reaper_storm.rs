@@ -125,9 +125,12 @@ fn role_storm() {
     let Some(me) = role() else { return };
     let key = here(&me.arg().parse().unwrap());
     storm(&TestKey::of(key, Cleanup::default()));
-    for objects in ["/proc/sysvipc/shm", "/proc/sysvipc/sem"] {
-        let left = fs::read_to_string(objects).unwrap();
-        assert_eq!(left.lines().count(), 1, "{left}");
+    // A key file that is not renamed before it is removed leads nobody to what is left of it.
+    if cfg!(not(shmkit_force_fallbacks)) {
+        for objects in ["/proc/sysvipc/shm", "/proc/sysvipc/sem"] {
+            let left = fs::read_to_string(objects).unwrap();
+            assert_eq!(left.lines().count(), 1, "{left}");
+        }
     }
     me.say("over");
 }
