@@ -169,7 +169,8 @@ pub(crate) fn from_process(pid: u32, fd: i32) -> PyResult<i32> {
 /// A name at which one program gives segments to others.
 ///
 /// ``meeting`` is ``"abstract"``, a name in the kernel that everybody in the same network namespace
-/// reaches, or ``"runtime_directory"``, a socket that only this user reaches. ``owners`` says from
+/// reaches, or ``"runtime_directory"``, a socket that only this user reaches. The first is the default
+/// on Linux, the second where there is no other. ``owners`` says from
 /// whom, and to whom: ``"mine"``, ``"anyone"``, or the number of a user.
 #[pyclass(module = "shmkit.handover", frozen)]
 pub(crate) struct Rendezvous(handover::Rendezvous);

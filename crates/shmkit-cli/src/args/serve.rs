@@ -11,7 +11,8 @@ use crate::http::Address;
 /// With KEY and FILE: gives the contents of the file, as sealed memory that nobody can change, to
 /// everybody who says `shmkit get KEY`, or `shmkit::os::handover::fetch`, as the same user on this
 /// machine, until Ctrl-C or a signal. There is no segment of that key: the memory is reached by a
-/// socket, and goes with its last user. Prints the key when it is ready.
+/// socket, and goes with its last user. Prints the key when it is ready. macOS and Windows have no
+/// sealed memory, so nothing is given there.
 ///
 /// With --metrics: answers requests for /metrics in Prometheus's text format, on a Unix socket or on a port that
 /// only this machine can reach, until Ctrl-C or a signal. Prints where when it is ready.
