@@ -45,3 +45,18 @@ pub(crate) enum Change {
     /// The directory is gone or is no longer mounted; nothing more will come.
     Blind,
 }
+
+/// What can be told about a process. All of it is missing for one that ended, and what a system does
+/// not have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg(any(sys = "linux", sys = "portable"))]
+pub(crate) struct Who {
+    /// The user that it acts as.
+    pub(crate) user: Option<u32>,
+    pub(crate) began: Option<std::time::SystemTime>,
+    /// The number of its PID namespace.
+    pub(crate) pid_namespace: Option<u64>,
+    /// What it is called in there, if that is another one.
+    pub(crate) pid_inside: Option<u32>,
+    pub(crate) container: Option<String>,
+}

@@ -3,10 +3,10 @@
 use std::io;
 
 use crate::sys::file::FileId;
-use crate::sys::listing::system_v_keys;
 use crate::sys::system_v::ipc_key;
+use crate::sys::system_v_table::system_v_keys;
 
-pub(super) use crate::sys::listing::{system_v_segments as segments, system_v_sets as sets};
+pub(super) use crate::sys::system_v_table::{system_v_segments as segments, system_v_sets as sets};
 
 /// The keys that there are objects of.
 pub(super) struct Keys(Vec<i32>);

@@ -10,13 +10,14 @@ pub(crate) mod directory_watch;
 pub(crate) mod futex;
 pub(crate) mod identity;
 pub(crate) mod lease;
-pub(crate) mod listing;
 pub(crate) mod maps;
 pub(crate) mod memfd;
 pub(crate) mod page_cache;
 pub(crate) mod peek;
 pub(crate) mod placement;
 pub(crate) mod process;
+#[cfg(keys = "systemv")]
+pub(crate) mod system_v_table;
 pub(crate) mod volume;
 pub(crate) mod waiting;
 pub(crate) mod watch;

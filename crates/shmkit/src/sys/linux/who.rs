@@ -6,18 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// What can be told about a process. All of it is missing for one that ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Who {
-    /// The user that it acts as.
-    pub(crate) user: Option<u32>,
-    pub(crate) began: Option<SystemTime>,
-    /// The number of its PID namespace.
-    pub(crate) pid_namespace: Option<u64>,
-    /// What it is called in there, if that is another one.
-    pub(crate) pid_inside: Option<u32>,
-    pub(crate) container: Option<String>,
-}
+use crate::sys::Who;
 
 pub(crate) fn who(pid: u32) -> Who {
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();

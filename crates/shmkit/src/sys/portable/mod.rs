@@ -10,7 +10,6 @@ pub(crate) mod directory_watch;
 pub(crate) mod futex;
 pub(crate) mod identity;
 pub(crate) mod lease;
-pub(crate) mod listing;
 mod lock_file;
 pub(crate) mod memfd;
 pub(crate) mod placement;

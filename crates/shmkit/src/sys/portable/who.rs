@@ -4,19 +4,7 @@
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-/// What can be told about a process. All of it is missing for one that ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Who {
-    /// The user that it acts as.
-    pub(crate) user: Option<u32>,
-    pub(crate) began: Option<SystemTime>,
-    /// There are no PID namespaces: always `None`.
-    pub(crate) pid_namespace: Option<u64>,
-    /// As above.
-    pub(crate) pid_inside: Option<u32>,
-    /// As above.
-    pub(crate) container: Option<String>,
-}
+use crate::sys::Who;
 
 pub(crate) fn who(pid: u32) -> Who {
     let mut ps = Command::new("ps");
